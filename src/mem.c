@@ -1,0 +1,89 @@
+/* mem.c: the one door to memory.
+ *
+ * In:   sizes and a name for what they hold.
+ * Out:  zeroed blocks aligned to 64 bytes (a cache line, the widest vector register).
+ * Invariants:
+ *   1. No size is computed without an overflow check.
+ *   2. Whatever fails here has added AP_EMEMORY with the name and the size to the caller's list.
+ * Never: returns uninitialised memory.
+ * Test: tests/unit/test_mem.c */
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static long fail_countdown;
+static bool fail_for_ever;
+
+void ap_mem_fail_at(long nth, bool for_ever)
+{
+    fail_countdown = nth;
+    fail_for_ever = for_ever;
+}
+
+static bool told_to_fail(void)
+{
+    if (fail_countdown == 0)
+        return false;
+    if (fail_countdown > 1) {
+        fail_countdown--;
+        return false;
+    }
+    if (!fail_for_ever)
+        fail_countdown = 0;
+    return true;
+}
+
+bool ap_mem_product(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+
+bool ap_mem_sum(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+
+void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
+{
+    size_t bytes;
+    if (!ap_mem_product(n, size, &bytes) || bytes > SIZE_MAX - 128) {
+        ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller", "%s: %zu x %zu bytes exceed what can be addressed",
+                   what, n, size);
+        return NULL;
+    }
+    size_t rounded = (bytes + 63) / 64 * 64;
+    void *block = told_to_fail() ? NULL : aligned_alloc(64, rounded ? rounded : 64);
+    if (!block) {
+        ap_err_add(e, AP_EMEMORY, NULL, "`apical check --dry-run` shows how much a circuit needs",
+                   "no memory for %s (%zu bytes)", what, bytes);
+        return NULL;
+    }
+    memset(block, 0, rounded ? rounded : 64);
+    return block;
+}
+
+enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size, const char *what)
+{
+    void *larger = ap_mem_array(e, n_new, size, what);
+    if (!larger)
+        return AP_EMEMORY;
+    if (*block)
+        memcpy(larger, *block, n_old * size);
+    ap_mem_free(*block);
+    *block = larger;
+    return AP_OK;
+}
+
+char *ap_mem_text(struct ap_err *e, const char *text, size_t length)
+{
+    char *copy = ap_mem_array(e, length + 1, 1, "text");
+    if (copy)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+void ap_mem_free(void *block)
+{
+    free(block);
+}

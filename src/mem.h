@@ -1,0 +1,27 @@
+/* mem.h: the one door to memory. Sizes are multiplied with overflow checks; all blocks are zeroed and
+ * aligned to 64 bytes. A failed allocation adds AP_EMEMORY to e and returns NULL. */
+#ifndef AP_MEM_H
+#define AP_MEM_H
+
+#include "err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* n objects of `size` bytes, zeroed. n = 0 gives a valid pointer. `what` names them in the message. */
+void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what);
+
+/* Grows *block from n_old to n_new objects, new ones zeroed; *block is unchanged when it fails. */
+enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size, const char *what);
+
+char *ap_mem_text(struct ap_err *e, const char *text, size_t length);
+void ap_mem_free(void *block);
+
+/* a*b and a+b in size_t; false when the true value does not fit. */
+bool ap_mem_product(size_t a, size_t b, size_t *out);
+bool ap_mem_sum(size_t a, size_t b, size_t *out);
+
+/* Tests only: the nth allocation from now fails (0: none), once or for ever after. */
+void ap_mem_fail_at(long nth, bool for_ever);
+
+#endif

@@ -1,0 +1,63 @@
+# apical: `make run` shows the main job, `make test` checks it all, `make help` lists the rest.
+CC      ?= gcc
+BUILD   ?= build
+MODE    ?= release
+PYTHON  ?= /usr/bin/python3
+VERSION := 0.1.0
+
+HDF5_CFLAGS := $(shell pkg-config --cflags hdf5-serial 2>/dev/null || echo -I/usr/include/hdf5/serial)
+HDF5_LIBS   := $(shell pkg-config --libs hdf5-serial 2>/dev/null || echo -lhdf5)
+
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion \
+           -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+# The same bits on every CPU: no contraction, no reassociation; fma() is written out where it is meant.
+NUMERIC := -ffp-contract=off -fno-fast-math -fno-math-errno
+FLAGS.release := -O3 -g
+FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAP_NO_CLONES
+FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
+CFLAGS  ?=
+ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
+           -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"$(strip $(FLAGS.$(MODE)) $(NUMERIC) $(CFLAGS))"' $(HDF5_CFLAGS) $(CFLAGS)
+LIBS     = -lsundials_cvode -lpng -lyaml $(HDF5_LIBS) -lxxhash -lm
+
+OBJ     := $(BUILD)/$(MODE)
+LIBSRC  := $(filter-out src/main.c $(wildcard src/cmd_*.c),$(wildcard src/*.c))
+CMDSRC  := src/main.c $(wildcard src/cmd_*.c)
+LIBOBJ  := $(LIBSRC:src/%.c=$(OBJ)/%.o)
+CMDOBJ  := $(CMDSRC:src/%.c=$(OBJ)/%.o)
+UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*.c))
+PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
+Q       := $(if $(V),,@)
+
+.PHONY: all run test data lint asan notebooks plots science bench clean help setup
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(OBJ)/apical
+	$(Q)mkdir -p $(BUILD) && ln -sf $(MODE)/apical $(BUILD)/apical
+
+$(OBJ)/apical: $(CMDOBJ) $(OBJ)/libapical.a
+	$(Q)$(CC) $(ALLFLAGS) $(CMDOBJ) $(OBJ)/libapical.a $(LIBS) -o $@
+
+$(OBJ)/libapical.a: $(LIBOBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(OBJ)/%.o: src/%.c Makefile | setup
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -c $< -o $@
+
+$(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+
+$(OBJ)/tests/%: tests/props/%.c $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+
+setup:            ## install what is missing (Debian), or say which packages are needed
+	$(Q)sh .ci/setup.sh
+
+clean:            ## remove everything that was built
+	$(Q)rm -rf $(BUILD)
+
+help:             ## this list
+	$(Q)grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+
+-include $(wildcard $(OBJ)/*.d $(OBJ)/tests/*.d)

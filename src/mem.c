@@ -87,3 +87,60 @@ void ap_mem_free(void *block)
 {
     free(block);
 }
+
+struct ap_arena_chunk {
+    struct ap_arena_chunk *next;
+    size_t used, size;
+    char bytes[];
+};
+
+void *ap_mem_arena_take(struct ap_err *e, struct ap_arena *a, size_t n, size_t size)
+{
+    enum { CHUNK = 16384, ALIGN = 16 };
+    size_t bytes, padded;
+    if (!ap_mem_product(n, size, &bytes) || !ap_mem_sum(bytes, ALIGN - 1, &padded)) {
+        ap_err_add(e, AP_EMEMORY, NULL, NULL, "%zu x %zu bytes exceed what can be addressed", n, size);
+        return NULL;
+    }
+    padded = padded / ALIGN * ALIGN;
+    if (!a->chunk || a->chunk->size - a->chunk->used < padded) {
+        size_t room = padded > CHUNK ? padded : CHUNK;
+        struct ap_arena_chunk *fresh = ap_mem_array(e, 1, sizeof *fresh + room + ALIGN, "circuit description");
+        if (!fresh)
+            return NULL;
+        fresh->next = a->chunk;
+        fresh->size = room + ALIGN;
+        fresh->used = (size_t)(-(uintptr_t)fresh->bytes % ALIGN);
+        a->chunk = fresh;
+    }
+    void *block = a->chunk->bytes + a->chunk->used;
+    a->chunk->used += padded;
+    return block;
+}
+
+char *ap_mem_arena_text(struct ap_err *e, struct ap_arena *a, const char *text, size_t length)
+{
+    char *copy = ap_mem_arena_take(e, a, length + 1, 1);
+    if (copy)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+void ap_mem_arena_adopt(struct ap_arena *a, struct ap_arena *b)
+{
+    struct ap_arena_chunk **end = &b->chunk;
+    while (*end)
+        end = &(*end)->next;
+    *end = a->chunk;
+    a->chunk = b->chunk;
+    b->chunk = NULL;
+}
+
+void ap_mem_arena_free(struct ap_arena *a)
+{
+    while (a->chunk) {
+        struct ap_arena_chunk *next = a->chunk->next;
+        ap_mem_free(a->chunk);
+        a->chunk = next;
+    }
+}

@@ -17,6 +17,16 @@ enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_
 char *ap_mem_text(struct ap_err *e, const char *text, size_t length);
 void ap_mem_free(void *block);
 
+/* An arena: many small objects with one life. ap_mem_arena_take returns zeroed memory or NULL (AP_EMEMORY). */
+struct ap_arena {
+    struct ap_arena_chunk *chunk;
+};
+void *ap_mem_arena_take(struct ap_err *e, struct ap_arena *a, size_t n, size_t size);
+char *ap_mem_arena_text(struct ap_err *e, struct ap_arena *a, const char *text, size_t length);
+/* Moves all of b's memory into a. */
+void ap_mem_arena_adopt(struct ap_arena *a, struct ap_arena *b);
+void ap_mem_arena_free(struct ap_arena *a);
+
 /* a*b and a+b in size_t; false when the true value does not fit. */
 bool ap_mem_product(size_t a, size_t b, size_t *out);
 bool ap_mem_sum(size_t a, size_t b, size_t *out);

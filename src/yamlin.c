@@ -1,0 +1,473 @@
+/* yamlin.c: YAML text to a tree of nodes, and back.
+ *
+ * In:   bytes of a circuit file (libyaml's events; the only file that includes yaml.h).
+ * Out:  struct ap_tree; errors with file:line:col.
+ * Invariants:
+ *   1. Every node and every key carries its place, counted from 1.
+ *   2. A map has no key twice; keys are plain scalars of at most AP_YAMLIN_KEY bytes.
+ *   3. Limits are enforced while events arrive, so hostile input costs no more than valid input.
+ *   4. ap_yamlin_text gives text that parses to an equal tree.
+ * Never: interprets a scalar (typing is schema.c's work).
+ * Test: tests/unit/test_yamlin.c */
+#include "yamlin.h"
+#include "io.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct ap_node *ap_yamlin_child(const struct ap_node *map, const char *key)
+{
+    if (map && map->kind == AP_NODE_MAP)
+        for (int i = 0; i < map->n; i++)
+            if (strcmp(map->child[i]->key, key) == 0)
+                return map->child[i];
+    return NULL;
+}
+
+static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_node_kind kind, struct ap_place at,
+                                bool flow)
+{
+    struct ap_node *n = ap_mem_arena_take(e, &t->arena, 1, sizeof *n);
+    if (n) {
+        n->kind = kind;
+        n->at = at;
+        n->flow = flow;
+        n->text = "";
+    }
+    return n;
+}
+
+struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct ap_node *n = new_node(e, t, AP_NODE_SCALAR, at, false);
+    if (n && !(n->text = ap_mem_arena_text(e, &t->arena, text, strlen(text))))
+        return NULL;
+    return n;
+}
+
+struct ap_node *ap_yamlin_map(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow)
+{
+    return new_node(e, t, AP_NODE_MAP, at, flow);
+}
+
+struct ap_node *ap_yamlin_list(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow)
+{
+    return new_node(e, t, AP_NODE_LIST, at, flow);
+}
+
+enum ap_code ap_yamlin_put(struct ap_err *e, struct ap_tree *t, struct ap_node *parent, const char *key,
+                           struct ap_node *child)
+{
+    if (!child || !parent)
+        return AP_EMEMORY;
+    if (key) {
+        child->key = ap_mem_arena_text(e, &t->arena, key, strlen(key));
+        if (!child->key)
+            return AP_EMEMORY;
+        if (child->key_at.line == 0)
+            child->key_at = child->at;
+        for (int i = 0; i < parent->n; i++)
+            if (strcmp(parent->child[i]->key, key) == 0) {
+                child->key_at = parent->child[i]->key_at;
+                parent->child[i] = child;
+                return AP_OK;
+            }
+    }
+    if (parent->n == parent->capacity) {
+        int capacity = parent->capacity ? 2 * parent->capacity : 8;
+        struct ap_node **larger = ap_mem_arena_take(e, &t->arena, (size_t)capacity, sizeof *larger);
+        if (!larger)
+            return AP_EMEMORY;
+        if (parent->n)
+            memcpy(larger, parent->child, (size_t)parent->n * sizeof *larger);
+        parent->child = larger;
+        parent->capacity = capacity;
+    }
+    parent->child[parent->n++] = child;
+    return AP_OK;
+}
+
+void ap_yamlin_drop(struct ap_node *map, const char *key)
+{
+    for (int i = 0; i < map->n; i++)
+        if (strcmp(map->child[i]->key, key) == 0) {
+            memmove(map->child + i, map->child + i + 1, (size_t)(map->n - i - 1) * sizeof *map->child);
+            map->n--;
+            return;
+        }
+}
+
+/* What the event loop carries: the stack of open collections and the key that waits for its value. */
+struct reading {
+    struct ap_err *e;
+    struct ap_tree *t;
+    const char *file;
+    struct ap_node *open[AP_YAMLIN_DEPTH];
+    const char *key[AP_YAMLIN_DEPTH]; /* per open map: the key read last, NULL when a key is expected */
+    struct ap_place key_at[AP_YAMLIN_DEPTH];
+    int depth, nodes;
+};
+
+static struct ap_place mark(const struct reading *r, yaml_mark_t m)
+{
+    return (struct ap_place){r->file, (int)m.line + 1, (int)m.column + 1};
+}
+
+/* Hangs a finished or just opened node into the collection on top of the stack. */
+static enum ap_code attach(struct reading *r, struct ap_node *n)
+{
+    if (r->depth == 0) {
+        r->t->root = n;
+        return AP_OK;
+    }
+    struct ap_node *top = r->open[r->depth - 1];
+    if (top->kind == AP_NODE_LIST)
+        return ap_yamlin_put(r->e, r->t, top, NULL, n);
+    const char *key = r->key[r->depth - 1];
+    n->key_at = r->key_at[r->depth - 1];
+    r->key[r->depth - 1] = NULL;
+    return ap_yamlin_put(r->e, r->t, top, key, n);
+}
+
+static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
+{
+    struct ap_place at = mark(r, ev->start_mark);
+    const char *key = (const char *)ev->data.scalar.value;
+    size_t length = ev->data.scalar.length;
+    if (length == 0 || length > AP_YAMLIN_KEY || strlen(key) != length)
+        return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "a key must have 1 to %d characters, this one has %zu",
+                          AP_YAMLIN_KEY, length);
+    if (strcmp(key, "<<") == 0)
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out", "merge keys (<<) are not part of a circuit file");
+    struct ap_node *before = ap_yamlin_child(r->open[r->depth - 1], key);
+    if (before)
+        return ap_err_add(r->e, AP_EUSAGE, &at, "remove one of the two", "duplicate key '%s': first given at %d:%d", key,
+                          before->key_at.line, before->key_at.col);
+    r->key[r->depth - 1] = ap_mem_arena_text(r->e, &r->t->arena, key, length);
+    r->key_at[r->depth - 1] = at;
+    return r->key[r->depth - 1] ? AP_OK : AP_EMEMORY;
+}
+
+static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
+{
+    struct ap_place at = mark(r, ev->start_mark);
+    const yaml_char_t *anchor = NULL, *tag = NULL;
+    struct ap_node *top = r->depth ? r->open[r->depth - 1] : NULL;
+    bool key_expected = top && top->kind == AP_NODE_MAP && !r->key[r->depth - 1];
+
+    if (ev->type == YAML_ALIAS_EVENT)
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "aliases (*name) are not part of a circuit file");
+    if (ev->type == YAML_SCALAR_EVENT)
+        anchor = ev->data.scalar.anchor, tag = ev->data.scalar.tag;
+    else if (ev->type == YAML_SEQUENCE_START_EVENT)
+        anchor = ev->data.sequence_start.anchor, tag = ev->data.sequence_start.tag;
+    else if (ev->type == YAML_MAPPING_START_EVENT)
+        anchor = ev->data.mapping_start.anchor, tag = ev->data.mapping_start.tag;
+    if (anchor)
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "anchors (&name) are not part of a circuit file");
+    if (tag)
+        return ap_err_add(r->e, AP_EUSAGE, &at, "remove the tag", "tags (!name) are not part of a circuit file");
+
+    switch (ev->type) {
+    case YAML_SCALAR_EVENT:
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        r->depth--;
+        return AP_OK;
+    default:
+        return AP_OK;
+    }
+    if (++r->nodes > AP_YAMLIN_NODES)
+        return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "more than %d values in one file", AP_YAMLIN_NODES);
+    if (key_expected) {
+        if (ev->type != YAML_SCALAR_EVENT)
+            return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "a key must be a plain word, not a list or a map");
+        return take_key(r, ev);
+    }
+    if (ev->type == YAML_SCALAR_EVENT) {
+        const char *text = (const char *)ev->data.scalar.value;
+        if (strlen(text) != ev->data.scalar.length)
+            return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "a value holds a zero byte");
+        struct ap_node *n = new_node(r->e, r->t, AP_NODE_SCALAR, at, false);
+        if (!n || !(n->text = ap_mem_arena_text(r->e, &r->t->arena, text, ev->data.scalar.length)))
+            return AP_EMEMORY;
+        return attach(r, n);
+    }
+    if (r->depth == AP_YAMLIN_DEPTH)
+        return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "nested deeper than %d levels", AP_YAMLIN_DEPTH);
+    bool map = ev->type == YAML_MAPPING_START_EVENT;
+    bool flow = map ? ev->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+                    : ev->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+    struct ap_node *n = new_node(r->e, r->t, map ? AP_NODE_MAP : AP_NODE_LIST, at, flow);
+    if (!n)
+        return AP_EMEMORY;
+    AP_TRY(attach(r, n));
+    r->open[r->depth] = n;
+    r->key[r->depth] = NULL;
+    r->depth++;
+    return AP_OK;
+}
+
+enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+{
+    struct reading r = {.e = e, .t = t};
+    if (!(r.file = ap_mem_arena_text(e, &t->arena, file, strlen(file))))
+        return AP_EMEMORY;
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+    enum ap_code code = AP_OK;
+    int documents = 0;
+    for (bool end = false; !end && code == AP_OK;) {
+        yaml_event_t ev;
+        if (!yaml_parser_parse(&parser, &ev)) {
+            struct ap_place at = mark(&r, parser.problem_mark);
+            if (parser.error == YAML_MEMORY_ERROR)
+                code = ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
+            else
+                code = ap_err_add(e, AP_EUSAGE, &at, "check indentation (spaces only), colons and brackets near here",
+                                  "not valid YAML: %s%s%s", parser.problem ? parser.problem : "unreadable",
+                                  parser.context ? ", " : "", parser.context ? parser.context : "");
+            break;
+        }
+        end = ev.type == YAML_STREAM_END_EVENT;
+        if (ev.type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
+            struct ap_place at = mark(&r, ev.start_mark);
+            code = ap_err_add(e, AP_EUSAGE, &at, "one circuit per file", "a second document begins here");
+        } else
+            code = take_event(&r, &ev);
+        yaml_event_delete(&ev);
+    }
+    yaml_parser_delete(&parser);
+    if (code == AP_OK && (!t->root || t->root->kind != AP_NODE_MAP)) {
+        struct ap_place at = {r.file, 1, 1};
+        code = ap_err_add(e, AP_EUSAGE, &at, "a circuit file begins with `version: 1`",
+                          t->root ? "the file holds no map of keys" : "the file is empty");
+    }
+    return code;
+}
+
+enum ap_code ap_yamlin_read(struct ap_err *e, struct ap_tree *t, const char *path)
+{
+    char *text;
+    size_t size;
+    AP_TRY(ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size));
+    enum ap_code code = ap_yamlin_parse(e, t, path, text, size);
+    ap_mem_free(text);
+    return code;
+}
+
+void ap_yamlin_free(struct ap_tree *t)
+{
+    ap_mem_arena_free(&t->arena);
+    t->root = NULL;
+}
+
+/* The child that one step of a key path names, or NULL: a key (which may itself hold dots), an index, or a `name`. */
+static struct ap_node *path_step(struct ap_node *at, const char **path, int *index)
+{
+    if (at->kind == AP_NODE_MAP) {
+        size_t best = 0;
+        struct ap_node *found = NULL;
+        for (int i = 0; i < at->n; i++) { /* the longest key that matches: "hidden1.pyr" before "hidden1" */
+            size_t length = strlen(at->child[i]->key);
+            if (length > best && strncmp(*path, at->child[i]->key, length) == 0 &&
+                ((*path)[length] == '.' || (*path)[length] == 0)) {
+                best = length;
+                found = at->child[i];
+            }
+        }
+        *path += best;
+        return found;
+    }
+    size_t length = strcspn(*path, ".");
+    for (int i = 0; at->kind == AP_NODE_LIST && i < at->n; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        struct ap_node *name = ap_yamlin_child(at->child[i], "name");
+        bool by_name = name && strlen(name->text) == length && strncmp(*path, name->text, length) == 0;
+        if (by_name || (strlen(number) == length && strncmp(*path, number, length) == 0)) {
+            *index = i;
+            *path += length;
+            return at->child[i];
+        }
+    }
+    return NULL;
+}
+
+enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assignment)
+{
+    struct ap_place at = {"--set", 1, 1};
+    const char *equals = strchr(assignment, '=');
+    if (!equals || equals == assignment)
+        return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8", "'%s' is not key.path=value",
+                          assignment);
+    char path[AP_ERR_PATH];
+    if (equals - assignment >= (long)sizeof path)
+        return ap_err_add(e, AP_EUSAGE, &at, NULL, "the key path is too long");
+    memcpy(path, assignment, (size_t)(equals - assignment));
+    path[equals - assignment] = 0;
+
+    struct ap_tree value = {0};
+    char *wrapped = ap_mem_array(e, strlen(equals) + 16, 1, "--set");
+    if (!wrapped)
+        return AP_EMEMORY;
+    sprintf(wrapped, "value: %s\n", equals + 1);
+    char file[AP_ERR_PATH + 8];
+    snprintf(file, sizeof file, "--set %s", path);
+    enum ap_code code = ap_yamlin_parse(e, &value, file, wrapped, strlen(wrapped));
+    ap_mem_free(wrapped);
+    if (code == AP_OK && value.root->n != 1)
+        code = ap_err_add(e, AP_EUSAGE, &at, "quote the value", "'%s' is not one value", assignment);
+    if (code != AP_OK) {
+        ap_yamlin_free(&value);
+        return code;
+    }
+    struct ap_node *fresh = value.root->child[0];
+    struct ap_node *parent = t->root;
+    for (const char *rest = path;;) {
+        const char *before = rest;
+        int index = -1;
+        struct ap_node *next = path_step(parent, &rest, &index);
+        if (next && *rest == '.') {
+            rest++;
+            parent = next;
+            continue;
+        }
+        if (next && parent->kind == AP_NODE_LIST) {
+            parent->child[index] = fresh;
+            break;
+        }
+        if (next || (parent->kind == AP_NODE_MAP && !strchr(before, '.'))) {
+            code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
+            fresh->key_at = fresh->at;
+            break;
+        }
+        code = ap_err_add(e, AP_EUSAGE, &at, "list elements go by index or by name: schedule.learning.duration",
+                          "--set %s: there is no '%s' in the file", path, before);
+        break;
+    }
+    if (code != AP_OK) {
+        ap_yamlin_free(&value);
+        return code;
+    }
+    ap_mem_arena_adopt(&t->arena, &value.arena); /* t's nodes now point into the value's memory */
+    return AP_OK;
+}
+
+/* Text that grows. */
+struct text {
+    struct ap_err *e;
+    char *bytes;
+    size_t used, size;
+    bool failed;
+};
+
+static void put(struct text *x, const char *s)
+{
+    size_t n = strlen(s);
+    if (x->used + n + 1 > x->size && !x->failed) {
+        size_t size = 2 * x->size + n + 256;
+        void *block = x->bytes;
+        if (ap_mem_grow(x->e, &block, x->used, size, 1, "text") != AP_OK)
+            x->failed = true;
+        else {
+            x->bytes = block;
+            x->size = size;
+        }
+    }
+    if (x->failed)
+        return;
+    memcpy(x->bytes + x->used, s, n + 1);
+    x->used += n;
+}
+
+/* A scalar, in double quotes when a plain one would read differently. */
+static void put_scalar(struct text *x, const char *s, bool in_flow)
+{
+    bool plain = *s && !strchr(" -?:,[]{}#&*!|>'\"%@`", *s);
+    if (*s == '-' && s[1] && s[1] != ' ')
+        plain = true;
+    for (const char *c = s; *c && plain; c++)
+        if ((unsigned char)*c < 0x20 || (*c == ':' && (c[1] == ' ' || c[1] == 0)) || (*c == '#' && c > s && c[-1] == ' ') ||
+            (in_flow && strchr(",[]{}", *c)) || (*c == ' ' && c[1] == 0))
+            plain = false;
+    if (strcmp(s, "---") == 0 || strcmp(s, "...") == 0)
+        plain = false;
+    if (plain) {
+        put(x, s);
+        return;
+    }
+    put(x, "\"");
+    for (const char *c = s; *c; c++) {
+        char piece[8];
+        if (*c == '"' || *c == '\\')
+            snprintf(piece, sizeof piece, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)*c);
+        else
+            snprintf(piece, sizeof piece, "%c", *c);
+        put(x, piece);
+    }
+    put(x, "\"");
+}
+
+static void put_node(struct text *x, const struct ap_node *n, int indent, bool in_flow)
+{
+    if (n->kind == AP_NODE_SCALAR) {
+        put_scalar(x, n->text, in_flow);
+        return;
+    }
+    bool map = n->kind == AP_NODE_MAP;
+    if (n->flow || in_flow || n->n == 0) {
+        put(x, map ? "{" : "[");
+        for (int i = 0; i < n->n; i++) {
+            put(x, i ? ", " : "");
+            if (map) {
+                put_scalar(x, n->child[i]->key, true);
+                put(x, ": ");
+            }
+            put_node(x, n->child[i], indent, true);
+        }
+        put(x, map ? "}" : "]");
+        return;
+    }
+    for (int i = 0; i < n->n; i++) {
+        const struct ap_node *c = n->child[i];
+        put(x, "\n");
+        for (int k = 0; k < indent; k++)
+            put(x, " ");
+        if (map) {
+            put_scalar(x, c->key, false);
+            put(x, ":");
+        } else
+            put(x, "-");
+        put(x, c->kind == AP_NODE_SCALAR || c->flow || c->n == 0 ? " " : "");
+        put_node(x, c, indent + 2, false);
+    }
+}
+
+char *ap_yamlin_text(struct ap_err *e, const struct ap_node *root)
+{
+    struct text x = {.e = e};
+    put_node(&x, root, 0, false);
+    put(&x, "\n");
+    if (x.failed) {
+        ap_mem_free(x.bytes);
+        return NULL;
+    }
+    if (x.bytes[0] == '\n') /* block collections begin with a line break */
+        memmove(x.bytes, x.bytes + 1, x.used);
+    return x.bytes;
+}

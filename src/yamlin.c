@@ -218,7 +218,48 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
     return AP_OK;
 }
 
-enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+/* A comma between parentheses belongs to a call, uniform(-1, 1), also where YAML would split [a, b] there. It passes
+ * libyaml as one private-use character, which counts as one column, and is put back by unmask. */
+static const char MASK[] = "\xEE\x80\x80"; /* U+E000 */
+
+static char *mask_commas(struct ap_err *e, const char *text, size_t size, size_t *masked_size)
+{
+    size_t commas = 0;
+    for (size_t i = 0; i < size; i++)
+        commas += text[i] == ',';
+    char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
+    size_t used = 0;
+    for (size_t i = 0, end = 0; out && i < size; i++) {
+        if (text[i] == '(' && i >= end) {
+            for (end = i; end < size && text[end] != ')' && text[end] != '\n';)
+                end++;
+            if (end == size || text[end] != ')')
+                end = 0;
+        }
+        if (text[i] == ',' && i < end) {
+            memcpy(out + used, MASK, 3);
+            used += 3;
+        } else
+            out[used++] = text[i];
+    }
+    *masked_size = used;
+    return out;
+}
+
+/* Puts the commas back in place; returns the new length. */
+static size_t unmask(char *text)
+{
+    char *to = text;
+    for (char *from = text; *from; to++) {
+        bool masked = strncmp(from, MASK, 3) == 0;
+        *to = masked ? ',' : *from;
+        from += masked ? 3 : 1;
+    }
+    *to = 0;
+    return (size_t)(to - text);
+}
+
+static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
 {
     struct reading r = {.e = e, .t = t};
     if (!(r.file = ap_mem_arena_text(e, &t->arena, file, strlen(file))))
@@ -245,8 +286,11 @@ enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *fi
         if (ev.type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
             struct ap_place at = mark(&r, ev.start_mark);
             code = ap_err_add(e, AP_EUSAGE, &at, "one circuit per file", "a second document begins here");
-        } else
+        } else {
+            if (ev.type == YAML_SCALAR_EVENT && strlen((char *)ev.data.scalar.value) == ev.data.scalar.length)
+                ev.data.scalar.length = unmask((char *)ev.data.scalar.value);
             code = take_event(&r, &ev);
+        }
         yaml_event_delete(&ev);
     }
     yaml_parser_delete(&parser);
@@ -255,6 +299,17 @@ enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *fi
         code = ap_err_add(e, AP_EUSAGE, &at, "a circuit file begins with `version: 1`",
                           t->root ? "the file holds no map of keys" : "the file is empty");
     }
+    return code;
+}
+
+enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+{
+    size_t masked_size;
+    char *masked = mask_commas(e, text, size, &masked_size);
+    if (!masked)
+        return AP_EMEMORY;
+    enum ap_code code = parse_masked(e, t, file, masked, masked_size);
+    ap_mem_free(masked);
     return code;
 }
 
@@ -399,10 +454,14 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
     bool plain = *s && !strchr(" -?:,[]{}#&*!|>'\"%@`", *s);
     if (*s == '-' && s[1] && s[1] != ' ')
         plain = true;
-    for (const char *c = s; *c && plain; c++)
+    int depth = 0; /* inside parentheses commas are the call's own */
+    bool closed = strchr(s, '(') && strchr(s, ')');
+    for (const char *c = s; *c && plain; c++) {
+        depth += closed ? (*c == '(') - (*c == ')') : 0;
         if ((unsigned char)*c < 0x20 || (*c == ':' && (c[1] == ' ' || c[1] == 0)) || (*c == '#' && c > s && c[-1] == ' ') ||
-            (in_flow && strchr(",[]{}", *c)) || (*c == ' ' && c[1] == 0))
+            (in_flow && strchr(",[]{}", *c) && !(*c == ',' && depth == 1)) || (*c == ' ' && c[1] == 0))
             plain = false;
+    }
     if (strcmp(s, "---") == 0 || strcmp(s, "...") == 0)
         plain = false;
     if (plain) {

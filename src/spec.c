@@ -1,0 +1,229 @@
+/* spec.c: reading a circuit file from beginning to end.
+ *
+ * In:   a path or text, and `key.path=value` overrides.
+ * Out:  struct ap_spec: checked, explicit, canonical; or every error of the file.
+ * Invariants:
+ *   1. The canonical text reads back to the same canonical text.
+ *   2. A spec that is returned has no unresolved name.
+ * Never: opens data files, allocates state.
+ * Test: tests/unit/test_spec.c, tests/cli/bad/ */
+#include "spec.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const POTENTIAL[] = {"dimensionless", "mV", NULL};
+
+struct root_keys {
+    int potential;
+    struct ap_node *node[16];
+};
+#define OF(field) offsetof(struct ap_spec, field)
+static const struct ap_key HEAD_KEYS[] = {
+    {"version", AP_KEY_INTEGER, AP_DIM_NONE, OF(version), AP_REQUIRED, 1, 1, NULL, "of the format: 1"},
+    {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_REQUIRED, 0, 0, NULL, "of the circuit"},
+    {"about", AP_KEY_TEXT, AP_DIM_NONE, OF(about), "", 0, 0, NULL, "one line on the experiment"},
+    {"seed", AP_KEY_INTEGER, AP_DIM_NONE, OF(seed), "1", 0, INFINITY, NULL, "of all random numbers"},
+};
+#undef OF
+#define ROOT(i) offsetof(struct root_keys, node) + (i) * sizeof(struct ap_node *)
+static const struct ap_key ROOT_KEYS[] = {
+    {"potential", AP_KEY_CHOICE, AP_DIM_NONE, offsetof(struct root_keys, potential), "dimensionless", 0, 0, POTENTIAL,
+     "unit of all potentials"},
+    {"cells", AP_KEY_NODE, AP_DIM_NONE, ROOT(0), "", 0, 0, NULL, "cells as trees of compartments"},
+    {"populations", AP_KEY_NODE, AP_DIM_NONE, ROOT(1), "", 0, 0, NULL, "groups of equal cells"},
+    {"projections", AP_KEY_NODE, AP_DIM_NONE, ROOT(2), "", 0, 0, NULL, "who projects to whom, with which rule"},
+    {"stimuli", AP_KEY_NODE, AP_DIM_NONE, ROOT(3), "", 0, 0, NULL, "what drives clamped populations"},
+    {"schedule", AP_KEY_NODE, AP_DIM_NONE, ROOT(4), "", 0, 0, NULL, "blocks of presentations"},
+    {"integrator", AP_KEY_NODE, AP_DIM_NONE, ROOT(5), "", 0, 0, NULL, "method and tolerances"},
+    {"record", AP_KEY_NODE, AP_DIM_NONE, ROOT(6), "", 0, 0, NULL, "potentials to be recorded"},
+    {"probes", AP_KEY_NODE, AP_DIM_NONE, ROOT(7), "", 0, 0, NULL, "quantities per presentation"},
+    {"figures", AP_KEY_NODE, AP_DIM_NONE, ROOT(8), "", 0, 0, NULL, "pictures to be drawn"},
+};
+#define N(keys) ((int)(sizeof keys / sizeof *keys))
+
+int ap_spec_population(const struct ap_spec *s, const char *name)
+{
+    for (int i = 0; i < s->n_pop; i++)
+        if (strcmp(s->pop[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+int ap_spec_projection(const struct ap_spec *s, const char *name)
+{
+    for (int i = 0; i < s->n_proj; i++)
+        if (s->proj[i].name && strcmp(s->proj[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+int ap_spec_compartment(const struct ap_spec *s, int pop, const char *name)
+{
+    if (s->pop[pop].cell < 0)
+        return -1;
+    const struct ap_cell_spec *cell = &s->cell[s->pop[pop].cell];
+    for (int i = 0; i < cell->n_comp; i++)
+        if (strcmp(cell->comp[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+double ap_spec_attenuation(const struct ap_spec *s, int pop, int comp)
+{
+    const struct ap_cell_spec *cell = &s->cell[s->pop[pop].cell];
+    const struct ap_comp_spec *soma = &cell->comp[0], *c = &cell->comp[comp];
+    double total = soma->leak.value, g = 0;
+    for (int i = 0; i < soma->n_couple; i++) {
+        total += soma->couple[i].conductance;
+        if (soma->couple[i].from == comp)
+            g = soma->couple[i].conductance;
+    }
+    double own = 1;
+    if (c->kind == AP_COMP_DYNAMIC) {
+        double sum = c->leak.value;
+        for (int i = 0; i < c->n_couple; i++)
+            sum += c->couple[i].conductance;
+        own = sum > 0 ? c->drive.value / sum : 1;
+    }
+    return total > 0 ? g / total * own : 0;
+}
+
+/* A name up to '/', '[' or the end. */
+static size_t name_length(const char *text)
+{
+    return strcspn(text, "/[");
+}
+
+enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, const char *what,
+                            const char *text, struct ap_selection *out)
+{
+    char pop[128], hint[AP_ERR_HINT];
+    size_t length = name_length(text);
+    snprintf(pop, sizeof pop, "%.*s", (int)(length < 120 ? length : 120), text);
+    *out = (struct ap_selection){.pop = ap_spec_population(s, pop), .comp = -1};
+    if (out->pop < 0) {
+        const char *names[64];
+        int n = 0;
+        for (; n < s->n_pop && n < 64; n++)
+            names[n] = s->pop[n].name;
+        return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(pop, names, n, hint), "%s: there is no population '%s'", what,
+                          pop);
+    }
+    out->last = s->pop[out->pop].n;
+    const char *rest = text + length;
+    if (*rest == '/') {
+        char comp[128];
+        rest++;
+        length = strcspn(rest, "[");
+        snprintf(comp, sizeof comp, "%.*s", (int)(length < 120 ? length : 120), rest);
+        rest += length;
+        out->comp = ap_spec_compartment(s, out->pop, comp);
+        if (out->comp < 0 && s->pop[out->pop].cell >= 0) {
+            const struct ap_cell_spec *cell = &s->cell[s->pop[out->pop].cell];
+            const char *names[32];
+            int n = 0;
+            for (; n < cell->n_comp && n < 32; n++)
+                names[n] = cell->comp[n].name;
+            return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(comp, names, n, hint),
+                              "%s: population %s has no compartment '%s'", what, pop, comp);
+        }
+    }
+    if (*rest == 0)
+        return AP_OK;
+    long long first, last;
+    int used = 0;
+    if (sscanf(rest, "[%lld:%lld]%n", &first, &last, &used) != 2 || used == 0 || rest[used])
+        return ap_err_add(e, AP_EUSAGE, at, "for example hidden1.pyr[0:3], the neurons 0, 1 and 2",
+                          "%s: '%s' is not a selection", what, text);
+    if (first < 0 || last <= first || last > s->pop[out->pop].n)
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: '%s' selects outside the %lld neurons of %s", what, text,
+                          (long long)s->pop[out->pop].n, pop);
+    out->first = first;
+    out->last = last;
+    out->ranged = true;
+    return AP_OK;
+}
+
+/* Everything is read even after an error, so that one run shows all errors; but a part that needs what an earlier part
+ * could not give is left out, so that one mistake is one message. */
+static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
+{
+    struct root_keys k = {0};
+    const struct ap_node *first = s->tree.root->n ? s->tree.root->child[0] : NULL;
+    if (!first || strcmp(first->key, "version") != 0)
+        return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at, "a circuit file begins with `version: 1`",
+                          "the first key must be 'version'");
+    enum ap_code code = ap_expand_microcircuit(e, &s->tree);
+    const struct ap_keyset sets[] = {{HEAD_KEYS, N(HEAD_KEYS), s}, {ROOT_KEYS, N(ROOT_KEYS), &k}};
+    bool expanded = code == AP_OK;
+    if (!expanded) { /* what the shorthand would have defined is unknown: judge only the head */
+        struct ap_node *n;
+        static const char *const SHORT[] = {"microcircuit", "stimulus", "target"};
+        for (int i = 0; i < 3; i++)
+            if ((n = ap_yamlin_child(s->tree.root, SHORT[i])))
+                ap_yamlin_drop(s->tree.root, SHORT[i]);
+    }
+    enum ap_code one = ap_schema_read(e, &s->tree, s->tree.root, "circuit", sets, 2);
+    code = one != AP_OK ? one : code;
+    s->physical = k.potential == 1;
+    if (!expanded)
+        return code;
+    one = ap_cell_read(e, s);
+    code = one != AP_OK ? one : code;
+    one = ap_network_read(e, s);
+    code = one != AP_OK ? one : code;
+    if (!s->n_pop)
+        return code;
+    one = ap_schedule_read(e, s);
+    code = one != AP_OK ? one : code;
+    one = ap_output_read(e, s);
+    return one != AP_OK ? one : code;
+}
+
+static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets, enum ap_code code)
+{
+    for (int i = 0; code == AP_OK && i < n_sets; i++)
+        code = ap_yamlin_set(e, &s->tree, sets[i]);
+    if (code == AP_OK)
+        code = read_all(e, s);
+    if (code == AP_OK && !(s->canonical = ap_yamlin_text(e, s->tree.root)))
+        code = AP_EMEMORY;
+    if (code == AP_OK)
+        return s;
+    ap_spec_free(s);
+    return NULL;
+}
+
+struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets, int n_sets,
+                              struct ap_err *e)
+{
+    struct ap_spec *s = ap_mem_array(e, 1, sizeof *s, "circuit description");
+    if (!s)
+        return NULL;
+    s->file = file;
+    const char *slash = strrchr(file, '/');
+    snprintf(s->folder, sizeof s->folder, "%.*s", slash ? (int)(slash - file) : 1, slash ? file : ".");
+    return finish(e, s, sets, n_sets, ap_yamlin_parse(e, &s->tree, file, text, size));
+}
+
+struct ap_spec *ap_spec_read(const char *path, const char *const *sets, int n_sets, struct ap_err *e)
+{
+    struct ap_spec *s = ap_mem_array(e, 1, sizeof *s, "circuit description");
+    if (!s)
+        return NULL;
+    const char *slash = strrchr(path, '/');
+    snprintf(s->folder, sizeof s->folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    enum ap_code code = ap_yamlin_read(e, &s->tree, path);
+    s->file = code == AP_OK ? s->tree.root->at.file : path;
+    return finish(e, s, sets, n_sets, code);
+}
+
+void ap_spec_free(struct ap_spec *s)
+{
+    if (!s)
+        return;
+    ap_yamlin_free(&s->tree);
+    ap_mem_free(s->canonical);
+    ap_mem_free(s);
+}

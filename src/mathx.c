@@ -20,19 +20,22 @@
 #pragma clang diagnostic ignored "-Wpass-failed" /* without clones x86-64 has no fma to vectorise with */
 #endif
 
+/* Always: a core left outside would be built for the oldest CPU, where each fma is a call. */
+#define INLINE static inline __attribute__((always_inline))
+
 static const double LN2_HI = 0x1.62e42fefa3800p-1;  /* 42 bits: k * LN2_HI is exact for |k| < 2048 */
 static const double LN2_LO = 0x1.ef35793c76730p-45; /* ln 2 - LN2_HI */
 static const double LOG2E = 0x1.71547652b82fep+0;
 static const double ROUND = 0x1.8p+52; /* t + ROUND - ROUND is t rounded; the low bits of t + ROUND hold it */
 
-static inline uint64_t bits_of(double x)
+INLINE uint64_t bits_of(double x)
 {
     uint64_t b;
     memcpy(&b, &x, sizeof b);
     return b;
 }
 
-static inline double of_bits(uint64_t b)
+INLINE double of_bits(uint64_t b)
 {
     double x;
     memcpy(&x, &b, sizeof x);
@@ -40,7 +43,7 @@ static inline double of_bits(uint64_t b)
 }
 
 /* 2^k for -1023 < k < 1024 given k + ROUND. */
-static inline double power_of_two(double k_plus_round)
+INLINE double power_of_two(double k_plus_round)
 {
     return of_bits((bits_of(k_plus_round) + 1023) << 52);
 }
@@ -52,7 +55,7 @@ struct exp_parts {
 
 /* |x| < 2^20. For k = 0 low is the sum of the terms from x^2/2 on, so that 1 is never added to a small number
  * before the caller wants it. */
-static inline struct exp_parts exp_reduce(double x)
+INLINE struct exp_parts exp_reduce(double x)
 {
     double kr = fma(x, LOG2E, ROUND), k = kr - ROUND;
     double a = fma(-k, LN2_HI, x); /* exact */
@@ -76,20 +79,20 @@ struct two_factors {
     double first, second;
 };
 
-static inline struct two_factors scale_of(double k_plus_round)
+INLINE struct two_factors scale_of(double k_plus_round)
 {
     double k = k_plus_round - ROUND, half = fma(k, 0.5, ROUND);
     return (struct two_factors){power_of_two(half), power_of_two((k - (half - ROUND)) + ROUND)};
 }
 
 /* No argument beyond is needed: e^710 overflows, e^-746 rounds to zero. */
-static inline double exp_clamp(double x)
+INLINE double exp_clamp(double x)
 {
     x = x > 710.0 ? 710.0 : x;
     return x < -746.0 ? -746.0 : x;
 }
 
-static inline double exp_core(double x)
+INLINE double exp_core(double x)
 {
     struct exp_parts p = exp_reduce(exp_clamp(x));
     double s = 1.0 + p.high, rest = (1.0 - s) + p.high;
@@ -104,7 +107,7 @@ struct pair {
 };
 
 /* ln(2^k (1 + f)) + extra, for |f| < 0.4143 and an extra of the size of a rounding error. */
-static inline struct pair log_sum(double k, double f, double extra)
+INLINE struct pair log_sum(double k, double f, double extra)
 {
     double s = f / (2.0 + f), z = s * s, z2 = z * z, z4 = z2 * z2;
     /* ln(1 + f) = 2 atanh(s); (2 atanh(s) / s - 2) / z, minimax of degree 7, contributes 1e-20 at most */
@@ -125,7 +128,7 @@ static const uint64_t SQRT_HALF = 0x3fe6a09e667f3bcd; /* bits of sqrt(1/2) */
 static const uint64_t ONE = 0x3ff0000000000000;
 
 /* ln(x + extra x) for finite x > 0, normal: x = 2^k m with sqrt(1/2) <= m < sqrt(2). */
-static inline double log_normal(double x, double k_offset, double extra)
+INLINE double log_normal(double x, double k_offset, double extra)
 {
     uint64_t b = bits_of(x) + (ONE - SQRT_HALF);
     double k = of_bits((b >> 52) | 0x4330000000000000) - (0x1p52 + 1023.0); /* small integer to double */
@@ -135,7 +138,7 @@ static inline double log_normal(double x, double k_offset, double extra)
 }
 
 /* The values of ln at the ends of its range, in place of y. */
-static inline double log_ends(double x, double y)
+INLINE double log_ends(double x, double y)
 {
     y = x == (double)INFINITY ? x : y;
     y = x == 0.0 ? -(double)INFINITY : y;
@@ -143,13 +146,13 @@ static inline double log_ends(double x, double y)
     return x != x ? x : y;
 }
 
-static inline double log_core(double x)
+INLINE double log_core(double x)
 {
     double small = x < 0x1p-1022 ? 0x1p54 : 1.0, offset = x < 0x1p-1022 ? -54.0 : 0.0;
     return log_ends(x, log_normal(x * small, offset, 0.0));
 }
 
-static inline double log1p_core(double x)
+INLINE double log1p_core(double x)
 {
     double u = 1.0 + x, above = 1.0 - (u - x), below = x - (u - 1.0);
     double lost = fabs(x) < 1.0 ? below : above; /* 1 + x - u */
@@ -159,7 +162,7 @@ static inline double log1p_core(double x)
 
 /* max(x, 0) + ln(1 + t), t = e^-|x|. t and the logarithm stay in two pieces until the end: were they rounded,
  * the sum would at times fall while x rises. */
-static inline double log1pexp_core(double x)
+INLINE double log1pexp_core(double x)
 {
     struct exp_parts p = exp_reduce(exp_clamp(-fabs(x)));
     struct two_factors scale = scale_of(p.k_plus_round);
@@ -180,21 +183,21 @@ static inline double log1pexp_core(double x)
 
 /* (n_high + n_low) / (d_high + d_low), rounded nearly once: one division and one correction. Each low is at
  * most a rounding error of its high. */
-static inline double quotient(double n_high, double n_low, double d_high, double d_low)
+INLINE double quotient(double n_high, double n_low, double d_high, double d_low)
 {
     double inverse = 1.0 / d_high, q = n_high * inverse;
     double left = fma(-q, d_high, n_high) + fma(-q, d_low, n_low);
     return fma(left, inverse, q);
 }
 
-static inline double logistic_core(double x)
+INLINE double logistic_core(double x)
 {
     double t = exp_core(-fabs(x));
     double d = 1.0 + t, d_low = (1.0 - d) + t;
     return quotient(x < 0.0 ? t : 1.0, 0.0, d, d_low);
 }
 
-static inline double expm1_core(double x)
+INLINE double expm1_core(double x)
 {
     double c = x > 40.0 ? 40.0 : x; /* beyond, e^x - 1 is e^x to less than an ulp */
     c = c < -40.0 ? -40.0 : c;
@@ -207,7 +210,7 @@ static inline double expm1_core(double x)
     return x == 0.0 ? x : y;
 }
 
-static inline double tanh_core(double x)
+INLINE double tanh_core(double x)
 {
     /* e = e^(-2|x|); tanh = (1 - e) / (1 + e), both sums kept in two pieces */
     double c = fabs(x) > 22.0 ? 22.0 : fabs(x);

@@ -197,50 +197,45 @@ static double linear_inverse(const double *p, double r)
 /* ---- the table
  * ---------------------------------------------------------------------------------------------- */
 
-static const struct ap_transfer_desc table[] = {
+static const struct ap_transfer_row TRANSFERS[] = {
     {
-        .name = "logistic",
-        .doc = "1 / (1 + exp(-u)): between 0 and 1, cannot run away",
+        .row = {"logistic", "1 / (1 + exp(-u)): between 0 and 1, cannot run away", "rate", "", NULL, 0},
         .rate = logistic_rate,
         .slope = logistic_slope,
         .curvature = logistic_curvature,
         .inverse = logistic_inverse,
     },
     {
-        .name = "softplus",
-        .doc = "gamma ln(1 + exp(beta (u - theta))): the soft rectifier, silent far below theta, linear far "
-               "above",
+        .row = {"softplus", "gamma ln(1 + exp(beta (u - theta))): the soft rectifier, silent far below theta, linear far "
+               "above", "rate", "", NULL, 0},
         .n_params = 3,
-        .param_name = {"gamma", "beta", "theta"},
+        .param = {"gamma", "beta", "theta"},
         .param_doc = {"scale of the rate", "steepness, per unit of potential",
                       "potential at which the rate bends"},
-        .param_default = {1.0, 1.0, 0.0},
-        .param_min = {1e-6, 1e-6, -1e6},
-        .param_max = {1e6, 1e6, 1e6},
+        .fallback = {1.0, 1.0, 0.0},
+        .min = {1e-6, 1e-6, -1e6},
+        .max = {1e6, 1e6, 1e6},
         .rate = softplus_rate,
         .slope = softplus_slope,
         .curvature = softplus_curvature,
         .inverse = softplus_inverse,
     },
     {
-        .name = "tanh",
-        .doc = "tanh(u): between -1 and 1, odd",
+        .row = {"tanh", "tanh(u): between -1 and 1, odd", "rate", "", NULL, 0},
         .rate = tanh_rate,
         .slope = tanh_slope,
         .curvature = tanh_curvature,
         .inverse = tanh_inverse,
     },
     {
-        .name = "relu",
-        .doc = "max(u, 0): zero below threshold, linear above",
+        .row = {"relu", "max(u, 0): zero below threshold, linear above", "rate", "", NULL, 0},
         .rate = relu_rate,
         .slope = relu_slope,
         .curvature = zero_curvature,
         .inverse = relu_inverse,
     },
     {
-        .name = "linear",
-        .doc = "u: no transfer function, for circuits with known solutions",
+        .row = {"linear", "u: no transfer function, for circuits with known solutions", "rate", "", NULL, 0},
         .rate = linear_rate,
         .slope = linear_slope,
         .curvature = zero_curvature,
@@ -248,16 +243,8 @@ static const struct ap_transfer_desc table[] = {
     },
 };
 
-const struct ap_transfer_desc *ap_transfer_table(size_t *n)
-{
-    *n = sizeof table / sizeof *table;
-    return table;
-}
-
-const struct ap_transfer_desc *ap_transfer_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
-    return NULL;
-}
+const struct ap_table ap_transfer_table = {
+    .thing = "transfer",
+    .doc = "transfer functions phi from the potential of the soma to the rate",
+    AP_TABLE(TRANSFERS),
+};

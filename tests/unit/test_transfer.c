@@ -14,11 +14,16 @@
 
 enum { N = 1001 };
 
+static const struct ap_transfer_row *find(const char *name)
+{
+    return (const struct ap_transfer_row *)ap_registry_find(&ap_transfer_table, name);
+}
+
 /* The row's defaults, and the parameters of the regression task for softplus. */
-static const double *params(const struct ap_transfer_desc *d, int set)
+static const double *params(const struct ap_transfer_row *d, int set)
 {
     static const double regression[AP_TRANSFER_PARAMS] = {0.1, 1.3, 3.0, 0};
-    return set && d->n_params ? regression : d->param_default;
+    return set && d->n_params ? regression : d->fallback;
 }
 
 static double one(void (*f)(const double *, size_t, const double *, double *), const double *p, double u)
@@ -31,28 +36,28 @@ static double one(void (*f)(const double *, size_t, const double *, double *), c
 static void test_rows_are_complete(void **unused)
 {
     (void)unused;
-    size_t n;
-    const struct ap_transfer_desc *t = ap_transfer_table(&n);
+    size_t n = (size_t)ap_transfer_table.n;
+    const struct ap_transfer_row *t = ap_transfer_table.rows;
     assert_int_equal(n, 5);
     for (size_t i = 0; i < n; i++) {
-        assert_true(t[i].name && *t[i].name && t[i].doc && *t[i].doc);
+        assert_true(t[i].row.name && *t[i].row.name && t[i].row.doc && *t[i].row.doc);
         assert_true(t[i].rate && t[i].slope && t[i].curvature && t[i].inverse);
         assert_in_range(t[i].n_params, 0, AP_TRANSFER_PARAMS);
         for (int k = 0; k < AP_TRANSFER_PARAMS; k++)
             if (k < t[i].n_params) {
-                assert_true(t[i].param_name[k] && *t[i].param_name[k] && t[i].param_doc[k] &&
+                assert_true(t[i].param[k] && *t[i].param[k] && t[i].param_doc[k] &&
                             *t[i].param_doc[k]);
-                assert_true(t[i].param_min[k] <= t[i].param_default[k] &&
-                            t[i].param_default[k] <= t[i].param_max[k]);
-                assert_true(t[i].param_min[k] < t[i].param_max[k]);
+                assert_true(t[i].min[k] <= t[i].fallback[k] &&
+                            t[i].fallback[k] <= t[i].max[k]);
+                assert_true(t[i].min[k] < t[i].max[k]);
             } else
-                assert_null(t[i].param_name[k]);
+                assert_null(t[i].param[k]);
         for (size_t j = 0; j < i; j++)
-            assert_string_not_equal(t[i].name, t[j].name);
-        assert_ptr_equal(ap_transfer_find(t[i].name), &t[i]);
+            assert_string_not_equal(t[i].row.name, t[j].row.name);
+        assert_ptr_equal(find(t[i].row.name), &t[i]);
     }
-    assert_null(ap_transfer_find("sigmoid"));
-    assert_null(ap_transfer_find(""));
+    assert_null(find("sigmoid"));
+    assert_null(find(""));
 }
 
 /* f' of a sampled f by a central difference of fourth order: error about h^4. */
@@ -67,8 +72,8 @@ static double difference(void (*f)(const double *, size_t, const double *, doubl
 static void test_derivatives_are_those_of_the_rate(void **unused)
 {
     (void)unused;
-    size_t n;
-    const struct ap_transfer_desc *t = ap_transfer_table(&n);
+    size_t n = (size_t)ap_transfer_table.n;
+    const struct ap_transfer_row *t = ap_transfer_table.rows;
     for (size_t i = 0; i < n; i++)
         for (int set = 0; set < 2; set++) {
             const double *p = params(&t[i], set);
@@ -88,19 +93,19 @@ static void test_derivatives_are_those_of_the_rate(void **unused)
 static void test_known_values(void **unused)
 {
     (void)unused;
-    const struct ap_transfer_desc *d = ap_transfer_find("logistic");
+    const struct ap_transfer_row *d = find("logistic");
     assert_true(one(d->rate, NULL, 0) == 0.5 && one(d->slope, NULL, 0) == 0.25 &&
                 one(d->curvature, NULL, 0) == 0);
-    d = ap_transfer_find("softplus");
+    d = find("softplus");
     double p[AP_TRANSFER_PARAMS] = {0.1, 1.3, 3};
     assert_true(fabs(one(d->rate, p, 3) - 0.1 * log(2)) < 1e-17);
     assert_true(fabs(one(d->rate, p, 5) - 0.1 * log1p(exp(2.6))) < 1e-16);
     assert_true(fabs(one(d->slope, p, 3) - 0.065) < 1e-17);
     assert_true(fabs(one(d->curvature, p, 3) - 0.1 * 1.69 / 4) < 1e-17);
-    d = ap_transfer_find("relu");
+    d = find("relu");
     assert_true(one(d->rate, NULL, -2) == 0 && one(d->rate, NULL, 3) == 3);
     assert_true(one(d->slope, NULL, -2) == 0 && one(d->slope, NULL, 0) == 0 && one(d->slope, NULL, 2) == 1);
-    d = ap_transfer_find("linear");
+    d = find("linear");
     assert_true(one(d->rate, NULL, -2) == -2 && one(d->slope, NULL, 7) == 1 &&
                 one(d->curvature, NULL, 7) == 0);
 }
@@ -109,8 +114,8 @@ static void test_known_values(void **unused)
 static void test_slopes_keep_relative_accuracy_in_the_tails(void **unused)
 {
     (void)unused;
-    const struct ap_transfer_desc *logistic = ap_transfer_find("logistic"),
-                                  *hyperbolic = ap_transfer_find("tanh");
+    const struct ap_transfer_row *logistic = find("logistic"),
+                                  *hyperbolic = find("tanh");
     for (double u = -300; u <= 300; u += 0.37) {
         long double t = expl(-fabsl((long double)u)), s = t / ((1 + t) * (1 + t));
         assert_true(fabsl((long double)one(logistic->slope, NULL, u) / s - 1) < 1e-15L);
@@ -122,16 +127,16 @@ static void test_slopes_keep_relative_accuracy_in_the_tails(void **unused)
 static void test_inverse_undoes_rate(void **unused)
 {
     (void)unused;
-    size_t n;
-    const struct ap_transfer_desc *t = ap_transfer_table(&n);
+    size_t n = (size_t)ap_transfer_table.n;
+    const struct ap_transfer_row *t = ap_transfer_table.rows;
     for (size_t i = 0; i < n; i++)
         for (int set = 0; set < 2; set++) {
             const double *p = params(&t[i], set);
             for (double u = -30; u < 30; u += 0.01) {
                 double r = one(t[i].rate, p, u), slope = one(t[i].slope, p, u);
-                if (r == 0 && strcmp(t[i].name, "relu") == 0)
+                if (r == 0 && strcmp(t[i].row.name, "relu") == 0)
                     continue;
-                if (fabs(r) == 1 && strcmp(t[i].name, "tanh") == 0) {
+                if (fabs(r) == 1 && strcmp(t[i].row.name, "tanh") == 0) {
                     assert_true(isnan(t[i].inverse(p, r)));
                     continue;
                 }
@@ -147,30 +152,30 @@ static void test_inverse_refuses_what_no_potential_gives(void **unused)
 {
     (void)unused;
     double inf = (double)INFINITY, nan = (double)NAN;
-    size_t n;
-    const struct ap_transfer_desc *t = ap_transfer_table(&n);
+    size_t n = (size_t)ap_transfer_table.n;
+    const struct ap_transfer_row *t = ap_transfer_table.rows;
     for (size_t i = 0; i < n; i++) {
-        assert_true(isnan(t[i].inverse(t[i].param_default, nan)));
-        assert_true(isnan(t[i].inverse(t[i].param_default, inf)));
-        assert_true(isnan(t[i].inverse(t[i].param_default, -inf)));
+        assert_true(isnan(t[i].inverse(t[i].fallback, nan)));
+        assert_true(isnan(t[i].inverse(t[i].fallback, inf)));
+        assert_true(isnan(t[i].inverse(t[i].fallback, -inf)));
     }
-    const double *p = ap_transfer_find("softplus")->param_default;
-    assert_true(isnan(ap_transfer_find("logistic")->inverse(NULL, 0)));
-    assert_true(isnan(ap_transfer_find("logistic")->inverse(NULL, 1)));
-    assert_true(isnan(ap_transfer_find("softplus")->inverse(p, 0)));
-    assert_true(isnan(ap_transfer_find("softplus")->inverse(p, -1)));
-    assert_true(isnan(ap_transfer_find("tanh")->inverse(NULL, 1)));
-    assert_true(isnan(ap_transfer_find("tanh")->inverse(NULL, -1)));
-    assert_true(isnan(ap_transfer_find("relu")->inverse(NULL, -1)));
-    assert_true(ap_transfer_find("linear")->inverse(NULL, -1) == -1);
+    const double *p = find("softplus")->fallback;
+    assert_true(isnan(find("logistic")->inverse(NULL, 0)));
+    assert_true(isnan(find("logistic")->inverse(NULL, 1)));
+    assert_true(isnan(find("softplus")->inverse(p, 0)));
+    assert_true(isnan(find("softplus")->inverse(p, -1)));
+    assert_true(isnan(find("tanh")->inverse(NULL, 1)));
+    assert_true(isnan(find("tanh")->inverse(NULL, -1)));
+    assert_true(isnan(find("relu")->inverse(NULL, -1)));
+    assert_true(find("linear")->inverse(NULL, -1) == -1);
 }
 
 /* Any n, in place or not, gives bit by bit what single calls give; NaN passes through. */
 static void test_arrays_are_single_calls(void **unused)
 {
     (void)unused;
-    size_t n;
-    const struct ap_transfer_desc *t = ap_transfer_table(&n);
+    size_t n = (size_t)ap_transfer_table.n;
+    const struct ap_transfer_row *t = ap_transfer_table.rows;
     for (size_t i = 0; i < n; i++) {
         void (*const f[3])(const double *, size_t, const double *, double *) = {t[i].rate, t[i].slope,
                                                                                 t[i].curvature};
@@ -181,15 +186,15 @@ static void test_arrays_are_single_calls(void **unused)
                     u[j] = sin((double)(j + m)) * 20;
                     y[j] = -7;
                 }
-                f[k](t[i].param_default, m, u, y);
+                f[k](t[i].fallback, m, u, y);
                 for (size_t j = 0; j < m; j++)
-                    assert_true(y[j] == one(f[k], t[i].param_default, u[j]));
+                    assert_true(y[j] == one(f[k], t[i].fallback, u[j]));
                 assert_true(m == 600 || y[m] == -7);
-                f[k](t[i].param_default, m, u, u);
+                f[k](t[i].fallback, m, u, u);
                 assert_memory_equal(u, y, m * sizeof *u);
             }
         for (int k = 0; k < 3; k++)
-            assert_true(isnan(one(f[k], t[i].param_default, (double)NAN)));
+            assert_true(isnan(one(f[k], t[i].fallback, (double)NAN)));
     }
 }
 

@@ -1,0 +1,341 @@
+/* circuit.c: from what the user said to what exists.
+ *
+ * In:   a checked spec; data files of its stimuli; HDF5 files of its weights.
+ * Out:  struct ap_circuit: sizes, offsets, connectivity, weights, units of work.
+ * Invariants:
+ *   1. Offsets into the state are computed here and nowhere else.
+ *   2. Sizes are summed with overflow checks before anything large is allocated.
+ *   3. Parts cover the state without gap or overlap, in order.
+ *   4. Tasks divide rows for balance only: no result depends on how.
+ * Never: changes after ap_circuit_build, but for the numbers in `weights`.
+ * Test: tests/unit/test_circuit.c */
+#include "circuit.h"
+#include "signal.h"
+#include "weights.h"
+
+#include <string.h>
+
+enum {
+    TASK_WORK = 16384,     /* multiply-adds that are worth a task of their own */
+    THREAD_WORK = 400000,  /* multiply-adds per right-hand side from which threads pay */
+};
+
+static size_t cols_of(const struct ap_spec *s, const struct ap_proj_spec *p)
+{
+    return p->connect == AP_CONNECT_ONE ? 1 : (size_t)s->pop[p->pre].n;
+}
+
+/* ---- sizes ----------------------------------------------------------------------------------------- */
+
+static bool add_product(size_t *total, size_t a, size_t b)
+{
+    size_t product;
+    return ap_mem_product(a, b, &product) && ap_mem_sum(*total, product, total);
+}
+
+enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct ap_circuit_size *out)
+{
+    memset(out, 0, sizeof *out);
+    bool fits = true;
+    size_t plastic_states = 0, membrane = 0;
+    for (int i = 0; i < s->n_pop; i++) {
+        const struct ap_cell_spec *cell = &s->cell[s->pop[i].cell];
+        size_t n = (size_t)s->pop[i].n, dynamic = 0;
+        for (int c = 0; c < cell->n_comp; c++)
+            dynamic += cell->comp[c].kind == AP_COMP_DYNAMIC;
+        fits = fits && ap_mem_sum(out->neurons, n, &out->neurons) && add_product(&out->compartments, n, (size_t)cell->n_comp) &&
+               add_product(&membrane, n, dynamic);
+    }
+    for (int i = 0; i < s->n_proj; i++) {
+        const struct ap_proj_spec *p = &s->proj[i];
+        size_t rows = (size_t)s->pop[p->post].n, cols = cols_of(s, p);
+        fits = fits && add_product(&out->synapses, rows, cols);
+        if (p->rule.present)
+            fits = fits && add_product(&out->plastic, rows, cols) &&
+                   add_product(&plastic_states, rows * cols, p->rule.lowpass > 0 ? 2 : 1);
+    }
+    out->dynamic = membrane;
+    out->state = membrane + (s->integrator.held ? 0 : plastic_states);
+    /* weights and products once; 48 vectors of CVODE; a dozen arrays of one value per compartment */
+    size_t doubles = 0;
+    fits = fits && ap_mem_sum(out->synapses, plastic_states, &doubles) && add_product(&doubles, out->state, 48) &&
+           add_product(&doubles, out->compartments, 16) && ap_mem_product(doubles, sizeof(double), &out->bytes);
+    if (!fits)
+        return ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller", "the circuit exceeds what can be addressed");
+    return AP_OK;
+}
+
+/* ---- populations ----------------------------------------------------------------------------------- */
+
+static enum ap_code build_population(struct ap_err *e, struct ap_circuit *c, int i)
+{
+    struct ap_pop *p = &c->pop[i];
+    const struct ap_spec *s = c->spec;
+    p->spec = &s->pop[i];
+    p->cell = &s->cell[p->spec->cell];
+    p->n = (size_t)p->spec->n;
+    p->n_comp = p->cell->n_comp;
+    p->rate = c->n_rate;
+    c->n_rate += p->n;
+    p->comp = ap_mem_arena_take(e, &c->arena, (size_t)p->n_comp, sizeof *p->comp);
+    if (!p->comp)
+        return AP_EMEMORY;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp_spec *from = &p->cell->comp[k];
+        struct ap_comp *to = &p->comp[k];
+        to->kind = from->kind;
+        to->inv_c = from->kind == AP_COMP_DYNAMIC ? 1 / from->capacitance.value : 0;
+        to->leak = from->leak.value;
+        to->rest = from->rest.value;
+        to->drive = from->drive.value;
+        to->couple = from->couple;
+        to->n_couple = from->n_couple;
+        to->adds = from->adds;
+        to->n_adds = from->n_adds;
+        to->value = c->n_value;
+        c->n_value += p->n;
+        if (to->kind == AP_COMP_DYNAMIC) {
+            to->state = c->n_membrane;
+            c->n_membrane += p->n;
+        }
+        p->clamped = p->clamped || to->kind == AP_COMP_CLAMPED;
+        to->sum = ap_mem_arena_take(e, &c->arena, (size_t)s->n_proj + 1, sizeof *to->sum);
+        to->nudge = ap_mem_arena_take(e, &c->arena, (size_t)s->n_proj + 1, sizeof *to->nudge);
+        if (!to->sum || !to->nudge)
+            return AP_EMEMORY;
+    }
+    return AP_OK;
+}
+
+/* ---- projections ----------------------------------------------------------------------------------- */
+
+/* What a signal of `pop` needs: the attenuated prediction of the soma, every other compartment being at rest. */
+static void build_signal(struct ap_circuit *c, struct ap_signal *to, const struct ap_signal_ref *from, int pop)
+{
+    const struct ap_pop *p = &c->pop[pop];
+    to->row = from->row;
+    to->comp = from->comp;
+    to->at = c->n_signal;
+    c->n_signal += p->n;
+    if (to->comp < 0)
+        return;
+    const struct ap_comp *soma = &p->comp[0];
+    double total = soma->leak, pull = soma->leak * soma->rest, own = to->comp == 0 ? 0 : -1;
+    for (int i = 0; i < soma->n_couple; i++) {
+        total += soma->couple[i].conductance;
+        if (soma->couple[i].from == to->comp)
+            own = soma->couple[i].conductance;
+        else
+            pull += soma->couple[i].conductance * p->comp[soma->couple[i].from].rest;
+    }
+    to->rest = p->comp[to->comp].rest;
+    to->gain = own >= 0 && total > 0 ? own / total : 1;
+    to->offset = own >= 0 && total > 0 ? pull / total : 0;
+}
+
+static enum ap_code build_projection(struct ap_circuit *c, int i)
+{
+    struct ap_proj *p = &c->proj[i];
+    const struct ap_proj_spec *s = p->spec = &c->spec->proj[i];
+    p->pre = s->pre;
+    p->post = s->post;
+    p->pre_comp = s->pre_comp;
+    p->post_comp = s->post_comp;
+    p->rows = c->pop[p->post].n;
+    p->cols = cols_of(c->spec, s);
+    struct ap_comp *to = &c->pop[p->post].comp[p->post_comp];
+    if (s->nudges)
+        to->nudge[to->n_nudge++] = i;
+    else
+        to->sum[to->n_sum++] = i;
+    c->pop[p->post].work += s->nudges ? 2 : p->cols;
+    if (s->rule.present) {
+        p->plastic = true;
+        p->eta = s->rule.rate;
+        p->tau = s->rule.lowpass;
+        build_signal(c, &p->post_signal, &s->rule.post, p->post);
+        build_signal(c, &p->pre_signal, &s->rule.pre, p->pre);
+    }
+    return AP_OK;
+}
+
+static enum ap_code build_weights(struct ap_err *e, struct ap_circuit *c)
+{
+    c->n_weights = 0;
+    for (int i = 0; i < c->n_proj; i++) {
+        const struct ap_proj *p = &c->proj[i];
+        c->n_weights += p->spec->nudges ? 0 : p->rows * p->cols * (p->plastic && p->tau > 0 ? 2 : 1);
+    }
+    c->weights = ap_mem_array(e, c->n_weights, sizeof *c->weights, "weights");
+    double **w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *w, "weights");
+    if (!c->weights || !w) {
+        ap_mem_free(w);
+        return AP_EMEMORY;
+    }
+    double *next = c->weights;
+    for (int i = 0; i < c->n_proj; i++) {
+        struct ap_proj *p = &c->proj[i];
+        if (p->spec->nudges)
+            continue;
+        p->w = w[i] = next;
+        next += p->rows * p->cols;
+        if (p->plastic && p->tau > 0) {
+            p->d = next;
+            next += p->rows * p->cols;
+        }
+    }
+    enum ap_code code = ap_weights_fill(e, c->spec, w);
+    ap_mem_free(w);
+    return code;
+}
+
+/* ---- state, parts and tasks ------------------------------------------------------------------------ */
+
+static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
+{
+    size_t max = 1 + 2 * (size_t)c->n_proj;
+    for (int i = 0; i < c->n_pop; i++)
+        max += (size_t)c->pop[i].n_comp;
+    c->part = ap_mem_arena_take(e, &c->arena, max, sizeof *c->part);
+    if (!c->part)
+        return AP_EMEMORY;
+    for (int i = 0; i < c->n_pop; i++)
+        for (int k = 0; k < c->pop[i].n_comp; k++)
+            if (c->pop[i].comp[k].kind == AP_COMP_DYNAMIC)
+                c->part[c->n_part++] = (struct ap_part){c->pop[i].comp[k].state, c->pop[i].n, i, k, -1, false};
+    c->n_state = c->n_membrane;
+    for (int i = 0; c->coupled && i < c->n_proj; i++) {
+        struct ap_proj *p = &c->proj[i];
+        if (!p->plastic)
+            continue;
+        p->w_state = c->n_state;
+        c->part[c->n_part++] = (struct ap_part){c->n_state, p->rows * p->cols, -1, -1, i, false};
+        c->n_state += p->rows * p->cols;
+        if (p->d) {
+            p->d_state = c->n_state;
+            c->part[c->n_part++] = (struct ap_part){c->n_state, p->rows * p->cols, -1, -1, i, true};
+            c->n_state += p->rows * p->cols;
+        }
+    }
+    return AP_OK;
+}
+
+/* Rows [0, n) of thing `id` in pieces of about TASK_WORK; counts only when out is NULL. */
+static int split(struct ap_task *out, int id, size_t n, size_t work)
+{
+    size_t rows = TASK_WORK / (work ? work : 1);
+    rows = rows < 1 ? 1 : rows > 256 ? 256 : rows;
+    int count = 0;
+    for (size_t first = 0; first < n; first += rows, count++)
+        if (out)
+            out[count] = (struct ap_task){id, first, first + rows < n ? first + rows : n};
+    return count;
+}
+
+static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
+{
+    size_t total = 0;
+    for (int i = 0; i < c->n_pop; i++) {
+        c->n_task += split(NULL, i, c->pop[i].n, c->pop[i].work);
+        total += c->pop[i].n * (c->pop[i].work + 16);
+    }
+    for (int i = 0; i < c->n_proj; i++)
+        if (c->proj[i].plastic)
+            c->n_proj_task += split(NULL, i, c->proj[i].rows, 2 * c->proj[i].cols);
+    c->task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_task + 1, sizeof *c->task);
+    c->proj_task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_proj_task + 1, sizeof *c->proj_task);
+    if (!c->task || !c->proj_task)
+        return AP_EMEMORY;
+    int n = 0;
+    for (int i = 0; i < c->n_pop; i++)
+        n += split(c->task + n, i, c->pop[i].n, c->pop[i].work);
+    n = 0;
+    for (int i = 0; i < c->n_proj; i++)
+        if (c->proj[i].plastic)
+            n += split(c->proj_task + n, i, c->proj[i].rows, 2 * c->proj[i].cols);
+    c->threaded = total + (c->coupled ? c->n_state : 0) >= THREAD_WORK;
+    return AP_OK;
+}
+
+static enum ap_code build_stimuli(struct ap_err *e, struct ap_circuit *c)
+{
+    c->stim = ap_mem_arena_take(e, &c->arena, (size_t)c->spec->n_stim + 1, sizeof *c->stim);
+    if (!c->stim)
+        return AP_EMEMORY;
+    enum ap_code code = AP_OK;
+    for (int i = 0; i < c->spec->n_stim; i++) { /* go on after an error: all bad data files in one run */
+        enum ap_code one = ap_stimulus_open(e, &c->stim[c->n_stim++], c->spec, i);
+        code = one != AP_OK ? one : code;
+    }
+    return code;
+}
+
+static enum ap_code build(struct ap_err *e, struct ap_circuit *c)
+{
+    const struct ap_spec *s = c->spec;
+    struct ap_circuit_size size;
+    AP_TRY(ap_circuit_size(e, s, &size));
+    c->coupled = !s->integrator.held;
+    c->pop = ap_mem_arena_take(e, &c->arena, (size_t)s->n_pop + 1, sizeof *c->pop);
+    c->proj = ap_mem_arena_take(e, &c->arena, (size_t)s->n_proj + 1, sizeof *c->proj);
+    if (!c->pop || !c->proj)
+        return AP_EMEMORY;
+    AP_TRY(build_stimuli(e, c));
+    for (; c->n_pop < s->n_pop; c->n_pop++)
+        AP_TRY(build_population(e, c, c->n_pop));
+    for (; c->n_proj < s->n_proj; c->n_proj++)
+        AP_TRY(build_projection(c, c->n_proj));
+    AP_TRY(build_weights(e, c));
+    AP_TRY(build_parts(e, c));
+    return build_tasks(e, c);
+}
+
+struct ap_circuit *ap_circuit_build(struct ap_err *e, const struct ap_spec *s)
+{
+    struct ap_circuit *c = ap_mem_array(e, 1, sizeof *c, "circuit");
+    if (!c)
+        return NULL;
+    c->spec = s;
+    if (build(e, c) == AP_OK)
+        return c;
+    ap_circuit_free(c);
+    return NULL;
+}
+
+void ap_circuit_free(struct ap_circuit *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < c->n_stim; i++)
+        ap_stimulus_close(&c->stim[i]);
+    ap_mem_free(c->weights);
+    ap_mem_arena_free(&c->arena);
+    ap_mem_free(c);
+}
+
+void ap_circuit_where(const struct ap_circuit *c, size_t i, char out[AP_ERR_PATH])
+{
+    snprintf(out, AP_ERR_PATH, "element %zu", i);
+    for (int k = 0; k < c->n_part; k++) {
+        const struct ap_part *p = &c->part[k];
+        if (i < p->start || i >= p->start + p->n)
+            continue;
+        size_t at = i - p->start;
+        if (p->proj < 0)
+            snprintf(out, AP_ERR_PATH, "population %s, compartment %s, neuron %zu", c->pop[p->pop].spec->name,
+                     c->pop[p->pop].cell->comp[p->comp].name, at);
+        else
+            snprintf(out, AP_ERR_PATH, "%s of projection %s [%zu][%zu]", p->lowpass ? "low-passed product" : "weight",
+                     c->proj[p->proj].spec->name, at / c->proj[p->proj].cols, at % c->proj[p->proj].cols);
+    }
+}
+
+void ap_circuit_start(const struct ap_circuit *c, double *y)
+{
+    for (int k = 0; k < c->n_part; k++) {
+        const struct ap_part *p = &c->part[k];
+        const double *from = p->proj < 0 ? NULL : p->lowpass ? c->proj[p->proj].d : c->proj[p->proj].w;
+        for (size_t i = 0; i < p->n; i++)
+            y[p->start + i] = from ? from[i] : c->pop[p->pop].comp[p->comp].rest;
+    }
+}

@@ -1,0 +1,292 @@
+/* integrate.c: CVODE (BDF with Krylov and analytic Jacobian products, Adams with fixed point) and explicit Euler.
+ *
+ * In:   the right-hand side; tolerances or a step.
+ * Out:  the state, step by step; dense output between steps.
+ * Invariants:
+ *   1. Nothing of one presentation's history reaches the next: CVodeReInit and a fixed first step at each.
+ *   2. Output times never change the steps (CV_ONE_STEP, interpolation by CVodeGetDky).
+ *   3. SUNDIALS messages go to the error list, never to stderr.
+ * Never: changes a weight.
+ * Test: tests/unit/test_integrate.c */
+#include "integrate.h"
+#include "vec.h"
+
+#include <cvode/cvode.h>
+#include <math.h>
+#include <string.h>
+#include <sundials/sundials_context.h>
+#include <sunlinsol/sunlinsol_spgmr.h>
+#include <sunnonlinsol/sunnonlinsol_fixedpoint.h>
+
+/* ---- CVODE ----------------------------------------------------------------------------------------- */
+
+struct cvode {
+    void *memory;
+    SUNContext context;
+    struct ap_vec_pool *pool;
+    N_Vector y, dense;
+    SUNLinearSolver linear;
+    SUNNonlinearSolver nonlinear;
+    char message[AP_ERR_TEXT];
+};
+
+static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
+{
+    struct ap_integrator *g = user;
+    ap_rhs_eval(g->rhs, t, ap_vec_data(y), ap_vec_data(dy));
+    return 0;
+}
+
+static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)
+{
+    (void)fy;
+    struct ap_integrator *g = user;
+    ap_rhs_linearise(g->rhs, t, ap_vec_data(y));
+    return 0;
+}
+
+static int jacobian_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vector fy, void *user, N_Vector tmp)
+{
+    (void)t, (void)y, (void)fy, (void)tmp;
+    struct ap_integrator *g = user;
+    ap_rhs_product(g->rhs, ap_vec_data(v), ap_vec_data(jv));
+    return 0;
+}
+
+static void take_message(int code, const char *module, const char *function, char *message, void *user)
+{
+    (void)module;
+    struct cvode *k = ((struct ap_integrator *)user)->own;
+    if (code < 0)
+        snprintf(k->message, sizeof k->message, "%s: %s", function, message);
+}
+
+static enum ap_code refused(struct ap_err *e, struct ap_integrator *g, const char *doing)
+{
+    struct cvode *k = g->own;
+    return ap_err_add(e, AP_EINTERNAL, NULL, NULL, "CVODE: cannot %s: %s", doing, k->message);
+}
+
+static void cvode_destroy(struct ap_integrator *g)
+{
+    struct cvode *k = g->own;
+    if (!k)
+        return;
+    if (k->memory)
+        CVodeFree(&k->memory);
+    if (k->linear)
+        SUNLinSolFree(k->linear);
+    if (k->nonlinear)
+        SUNNonlinSolFree(k->nonlinear);
+    ap_vec_pool_free(k->pool);
+    if (k->context)
+        SUNContext_Free(&k->context);
+    ap_mem_free(k);
+    g->own = NULL;
+}
+
+/* What both methods share. */
+static enum ap_code cvode_common(struct ap_err *e, struct ap_integrator *g, int method)
+{
+    struct cvode *k = g->own = ap_mem_array(e, 1, sizeof *k, "integrator");
+    if (!k)
+        return AP_EMEMORY;
+    if (SUNContext_Create(NULL, &k->context) != 0)
+        return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for SUNDIALS");
+    k->pool = ap_vec_pool_create(e, g->rhs->c, k->context);
+    if (!k->pool)
+        return AP_EMEMORY;
+    k->y = ap_vec_take(k->pool);
+    k->dense = ap_vec_take(k->pool);
+    ap_mem_free(g->y);
+    g->y = ap_vec_data(k->y);
+    k->memory = CVodeCreate(method, k->context);
+    if (!k->memory)
+        return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for CVODE");
+    if (CVodeSetErrHandlerFn(k->memory, take_message, g) != CV_SUCCESS || CVodeSetUserData(k->memory, g) != CV_SUCCESS ||
+        CVodeInit(k->memory, rhs_function, 0, k->y) != CV_SUCCESS ||
+        CVodeSStolerances(k->memory, g->spec->rtol, g->spec->atol) != CV_SUCCESS)
+        return refused(e, g, "start");
+    double longest = g->spec->max_step;
+    if (g->rhs->noise && (longest == 0 || longest > g->spec->noise_grid))
+        longest = g->spec->noise_grid; /* do not step over a node of the noise */
+    if (longest > 0 && CVodeSetMaxStep(k->memory, longest) != CV_SUCCESS)
+        return refused(e, g, "set the longest step");
+    return AP_OK;
+}
+
+static enum ap_code bdf_create(struct ap_err *e, struct ap_integrator *g)
+{
+    AP_TRY(cvode_common(e, g, CV_BDF));
+    struct cvode *k = g->own;
+    k->linear = SUNLinSol_SPGMR(k->y, SUN_PREC_NONE, 5, k->context);
+    if (!k->linear || CVodeSetLinearSolver(k->memory, k->linear, NULL) != CV_SUCCESS ||
+        CVodeSetJacTimes(k->memory, jacobian_setup, jacobian_times) != CV_SUCCESS)
+        return refused(e, g, "attach the Krylov solver");
+    /* Krylov's tolerance is for the plain norm over all elements; ours is per part: scale by the smallest part. */
+    size_t least = g->rhs->c->n_state;
+    for (int i = 0; i < g->rhs->c->n_part; i++)
+        least = g->rhs->c->part[i].n < least ? g->rhs->c->part[i].n : least;
+    if (CVodeSetLSNormFactor(k->memory, sqrt((double)least)) != CV_SUCCESS)
+        return refused(e, g, "set the Krylov norm");
+    return AP_OK;
+}
+
+static enum ap_code adams_create(struct ap_err *e, struct ap_integrator *g)
+{
+    AP_TRY(cvode_common(e, g, CV_ADAMS));
+    struct cvode *k = g->own;
+    k->nonlinear = SUNNonlinSol_FixedPoint(k->y, 0, k->context);
+    if (!k->nonlinear || CVodeSetNonlinearSolver(k->memory, k->nonlinear) != CV_SUCCESS)
+        return refused(e, g, "attach the fixed-point solver");
+    return AP_OK;
+}
+
+static enum ap_code cvode_begin(struct ap_err *e, struct ap_integrator *g)
+{
+    struct cvode *k = g->own;
+    if (CVodeReInit(k->memory, 0, k->y) != CV_SUCCESS || CVodeSetInitStep(k->memory, g->spec->step / 10) != CV_SUCCESS)
+        return refused(e, g, "begin a presentation");
+    return AP_OK;
+}
+
+static enum ap_code cvode_step(struct ap_err *e, struct ap_integrator *g, double stop)
+{
+    struct cvode *k = g->own;
+    if (CVodeSetStopTime(k->memory, stop) != CV_SUCCESS)
+        return refused(e, g, "set the end of the presentation");
+    int flag = CVode(k->memory, stop, k->y, &g->t, CV_ONE_STEP);
+    if (flag >= 0)
+        return AP_OK;
+    return ap_err_add(e, AP_ENUMERIC, NULL, "loosen `rtol`, or lower learning rates and feedback conductances",
+                      "the integrator gave up: %s", k->message);
+}
+
+static enum ap_code cvode_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+{
+    struct cvode *k = g->own;
+    if (t == g->t) {
+        memcpy(out, g->y, g->rhs->c->n_state * sizeof *out);
+        return AP_OK;
+    }
+    if (CVodeGetDky(k->memory, t, 0, k->dense) != CV_SUCCESS)
+        return refused(e, g, "interpolate");
+    memcpy(out, ap_vec_data(k->dense), g->rhs->c->n_state * sizeof *out);
+    return AP_OK;
+}
+
+/* ---- explicit Euler, with white noise Euler-Maruyama ----------------------------------------------- */
+
+static enum ap_code euler_create(struct ap_err *e, struct ap_integrator *g)
+{
+    g->dy = ap_mem_array(e, g->rhs->c->n_state, sizeof *g->dy, "integrator");
+    g->before = ap_mem_array(e, g->rhs->c->n_state, sizeof *g->before, "integrator");
+    return g->dy && g->before ? AP_OK : AP_EMEMORY;
+}
+
+static void euler_destroy(struct ap_integrator *g)
+{
+    ap_mem_free(g->dy);
+    ap_mem_free(g->before);
+    g->dy = g->before = NULL;
+}
+
+static enum ap_code euler_begin(struct ap_err *e, struct ap_integrator *g)
+{
+    (void)e, (void)g;
+    return AP_OK;
+}
+
+/* All quantities of a step are of its beginning: model section 1.7, "Euler step, in order". */
+static enum ap_code euler_step(struct ap_err *e, struct ap_integrator *g, double stop)
+{
+    (void)e;
+    const struct ap_circuit *c = g->rhs->c;
+    double dt = g->spec->step;
+    /* the last step of a presentation ends on its end, whatever rounding says */
+    if (g->t + 1.5 * dt > stop && g->t + dt > stop - 1e-9 * dt)
+        dt = stop - g->t;
+    ap_rhs_eval(g->rhs, g->t, g->y, g->dy);
+    memcpy(g->before, g->y, c->n_state * sizeof *g->y);
+    for (size_t i = 0; i < c->n_state; i++)
+        g->y[i] = fma(dt, g->dy[i], g->y[i]);
+    if (g->rhs->now.noise)
+        for (int p = 0; p < c->n_pop; p++)
+            if (!c->pop[p].clamped)
+                ap_noise_white(c, p, g->white_step, dt, g->y + c->pop[p].comp[0].state);
+    g->white_step++;
+    g->t = dt == g->spec->step ? g->t + dt : stop;
+    return AP_OK;
+}
+
+static enum ap_code euler_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+{
+    (void)e;
+    double h = g->t - g->t_before, part = h > 0 ? (t - g->t_before) / h : 1;
+    for (size_t i = 0; i < g->rhs->c->n_state; i++)
+        out[i] = g->before[i] + part * (g->y[i] - g->before[i]);
+    return AP_OK;
+}
+
+static const struct ap_integrator_row INTEGRATORS[] = {
+    {{"bdf", "CVODE: backward differentiation, Newton with SPGMR and analytic Jacobian products", "", "SUNDIALS CVODE", NULL,
+      0},
+     true, bdf_create, cvode_destroy, cvode_begin, cvode_step, cvode_at},
+    {{"adams", "CVODE: Adams-Moulton with fixed-point iteration, for circuits that are not stiff", "", "SUNDIALS CVODE", NULL,
+      0},
+     true, adams_create, cvode_destroy, cvode_begin, cvode_step, cvode_at},
+    {{"euler", "explicit Euler with a fixed step, as in the papers; white noise by Euler-Maruyama", "", "", NULL, 0},
+     false, euler_create, euler_destroy, euler_begin, euler_step, euler_at},
+};
+
+const struct ap_table ap_integrator_table = {
+    .thing = "integrator",
+    .doc = "methods that advance the state",
+    AP_TABLE(INTEGRATORS),
+};
+
+/* ---- public ---------------------------------------------------------------------------------------- */
+
+enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g, const struct ap_integrator_spec *spec,
+                                 struct ap_rhs *rhs)
+{
+    *g = (struct ap_integrator){.row = spec->row, .spec = spec, .rhs = rhs};
+    g->y = ap_mem_array(e, rhs->c->n_state, sizeof *g->y, "state");
+    return g->y ? spec->row->create(e, g) : AP_EMEMORY;
+}
+
+void ap_integrate_free(struct ap_integrator *g)
+{
+    bool own_state = g->row && !g->row->adaptive;
+    if (g->row)
+        g->row->destroy(g);
+    if (own_state)
+        ap_mem_free(g->y);
+    *g = (struct ap_integrator){0};
+}
+
+enum ap_code ap_integrate_begin(struct ap_err *e, struct ap_integrator *g)
+{
+    g->t = g->t_before = 0;
+    return g->row->begin(e, g);
+}
+
+enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double stop)
+{
+    g->t_before = g->t;
+    AP_TRY(g->row->step(e, g, stop));
+    g->steps++;
+    return AP_OK;
+}
+
+enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+{
+    return g->row->at(e, g, t, out);
+}
+
+struct ap_integrate_stats ap_integrate_stats(const struct ap_integrator *g)
+{
+    const struct cvode *k = g->row->adaptive ? g->own : NULL;
+    return (struct ap_integrate_stats){g->steps, (uint64_t)g->rhs->evaluations, (uint64_t)g->rhs->products,
+                                       k ? ap_vec_peak(k->pool) : 0};
+}

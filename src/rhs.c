@@ -1,0 +1,402 @@
+/* rhs.c: dy/dt of a circuit, and its Jacobian times a vector.
+ *
+ * In:   the circuit, time within the presentation, state, weights in force.
+ * Out:  fields (potentials, rates, weighted sums), derivatives, signals of the rules.
+ * Invariants:
+ *   1. Each output element is written by one task from a fixed order of operations: the same bits for any number of
+ *      threads.
+ *   2. No neuron sees another population's value of a later stage: rates first, then sums, then derivatives.
+ *   3. ap_rhs_product is the exact derivative of ap_rhs_eval at the linearised point.
+ * Never: changes a weight; keeps anything of y between calls but the fields.
+ * Test: tests/unit/test_rhs.c */
+#include "rhs.h"
+#include "mathx.h"
+#include "signal.h"
+#include "synapse.h"
+
+#include <string.h>
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c)
+{
+    *r = (struct ap_rhs){.c = c};
+    size_t doubles = 3 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
+    r->block = ap_mem_array(e, doubles, sizeof *r->block, "fields");
+    r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
+    r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
+    if (!r->block || !r->w || !r->d)
+        return AP_EMEMORY;
+    double *next = r->block;
+    const struct {
+        double **array;
+        size_t n;
+    } arrays[] = {
+        {&r->v, c->n_value},         {&r->input, c->n_value},     {&r->dv, c->n_value},     {&r->dinput, c->n_value},
+        {&r->rate, c->n_rate},       {&r->slope, c->n_rate},      {&r->drate, c->n_rate},   {&r->clamp_from, c->n_rate},
+        {&r->clamp_to, c->n_rate},   {&r->clamp_tau, (size_t)c->n_pop}, {&r->signal, c->n_signal},
+        {&r->dsignal, c->n_signal},  {&r->scratch, c->n_signal},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i].array = next;
+        next += arrays[i].n;
+    }
+    return AP_OK;
+}
+
+void ap_rhs_free(struct ap_rhs *r)
+{
+    ap_mem_free(r->block);
+    ap_mem_free(r->w);
+    ap_mem_free(r->d);
+    *r = (struct ap_rhs){0};
+}
+
+/* ---- the right-hand side --------------------------------------------------------------------------- */
+
+/* Weights in force: inside the state when coupled and plastic, else the circuit's own. */
+static void bind_weights(struct ap_rhs *r, const double *y)
+{
+    for (int i = 0; i < r->c->n_proj; i++) {
+        const struct ap_proj *p = &r->c->proj[i];
+        bool in_state = r->c->coupled && p->plastic;
+        r->w[i] = in_state ? y + p->w_state : p->w;
+        r->d[i] = in_state && p->d ? y + p->d_state : p->d;
+    }
+}
+
+/* What a projection sends: rates, or potentials of a dynamic or clamped compartment. */
+static const double *sent(const struct ap_circuit *c, const struct ap_proj *p, const double *v, const double *rate)
+{
+    const struct ap_pop *pre = &c->pop[p->pre];
+    return p->pre_comp < 0 ? rate + pre->rate : v + pre->comp[p->pre_comp].value;
+}
+
+/* Stage 1: potentials that are known without any synapse, and the rates. */
+static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, const double *decay)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp *m = &p->comp[k];
+        double *v = r->v + m->value + t->first;
+        if (m->kind == AP_COMP_DYNAMIC)
+            memcpy(v, y + m->state + t->first, n * sizeof *v);
+        else if (m->kind == AP_COMP_CLAMPED) {
+            const double *from = r->clamp_from + p->rate + t->first, *to = r->clamp_to + p->rate + t->first;
+            for (size_t i = 0; i < n; i++)
+                v[i] = to[i] + (from[i] - to[i]) * decay[t->pop];
+        }
+    }
+    p->spec->transfer->rate(p->spec->transfer_param, n, r->v + p->comp[0].value + t->first, r->rate + p->rate + t->first);
+}
+
+/* Stage 2a: weighted sums, and from them the instantaneous compartments. */
+static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const double *const *w, const double *v_all,
+                       const double *rate, double *input, double *v_out)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int o = 0; o < p->n_comp; o++) {
+        const struct ap_comp *m = &p->comp[p->cell->order[o]];
+        double *in = input + m->value + t->first;
+        if (m->n_sum == 0)
+            memset(in, 0, n * sizeof *in);
+        for (int s = 0; s < m->n_sum; s++) {
+            const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            const double *x = sent(r->c, q, v_all, rate), *rows = w[m->sum[s]] + t->first * q->cols;
+            if (q->spec->connect == AP_CONNECT_DENSE)
+                ap_synapse_product(n, q->cols, rows, x, s > 0, in);
+            else
+                for (size_t i = 0; i < n; i++)
+                    in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];
+        }
+        if (m->kind != AP_COMP_INSTANTANEOUS)
+            continue;
+        double *v = v_out + m->value + t->first;
+        memcpy(v, in, n * sizeof *v);
+        for (int a = 0; a < m->n_adds; a++) {
+            const double *other = v_out + p->comp[m->adds[a]].value + t->first;
+            for (size_t i = 0; i < n; i++)
+                v[i] += other[i];
+        }
+    }
+}
+
+/* Nudging of one compartment: conductance * (source - v), as one current or as two conductances. */
+static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const struct ap_task *t, const double *v_all,
+                        bool tangent, double *current)
+{
+    const double *v = v_all + m->value + t->first;
+    for (int k = 0; k < m->n_nudge; k++) {
+        const struct ap_proj *q = &r->c->proj[m->nudge[k]];
+        if (q->spec->gate == AP_GATE_TEACHER && !r->now.teacher)
+            continue;
+        const double *source = v_all + r->c->pop[q->pre].comp[q->pre_comp].value + t->first;
+        double g = q->spec->conductance;
+        if (q->spec->form == AP_NUDGE_CURRENT || tangent) { /* both forms have the derivative of the current form */
+            for (size_t i = 0; i < t->last - t->first; i++)
+                current[i] += g * (source[i] - v[i]);
+            continue;
+        }
+        /* Sacramento et al. 2018: g_exc (E_exc - u) + g_inh (E_inh - u), equal to the above identically */
+        double inh = q->spec->reversal[0], exc = q->spec->reversal[1];
+        for (size_t i = 0; i < t->last - t->first; i++) {
+            double g_exc = g * (source[i] - inh) / (exc - inh), g_inh = -g * (source[i] - exc) / (exc - inh);
+            current[i] += g_exc * (exc - v[i]) + g_inh * (inh - v[i]);
+        }
+    }
+}
+
+/* Stage 2b: C dv/dt = leak (rest - v) + sum g (v_other - v) + drive * input + nudging, of one population's rows. */
+static void stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time, const double *v_all,
+                              const double *input, bool tangent, double *dy)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp *m = &p->comp[k];
+        if (m->kind != AP_COMP_DYNAMIC)
+            continue;
+        const double *v = v_all + m->value + t->first, *in = input + m->value + t->first;
+        double *out = dy + m->state + t->first, rest = tangent ? 0 : m->rest;
+        for (size_t i = 0; i < n; i++)
+            out[i] = m->leak * (rest - v[i]);
+        for (int c = 0; c < m->n_couple; c++) {
+            const double *other = v_all + p->comp[m->couple[c].from].value + t->first;
+            double g = m->couple[c].conductance;
+            for (size_t i = 0; i < n; i++)
+                out[i] += g * (other[i] - v[i]);
+        }
+        if (m->n_sum)
+            for (size_t i = 0; i < n; i++)
+                out[i] += m->drive * in[i];
+        add_nudging(r, m, t, v_all, tangent, out);
+        for (size_t i = 0; i < n; i++)
+            out[i] *= m->inv_c;
+        if (k == 0 && !tangent && r->noise && r->now.noise)
+            ap_noise_add(r->noise, t->pop, time, t->first, t->last, out);
+    }
+}
+
+/* ---- signals of the rules -------------------------------------------------------------------------- */
+
+static struct ap_signal_view view_of(const struct ap_rhs *r, const struct ap_signal *s, int pop)
+{
+    const struct ap_pop *p = &r->c->pop[pop];
+    return (struct ap_signal_view){
+        .n = p->n,
+        .soma = r->v + p->comp[0].value,
+        .rate = r->rate + p->rate,
+        .comp = s->comp < 0 ? NULL : r->v + p->comp[s->comp].value,
+        .gain = s->gain,
+        .offset = s->offset,
+        .rest = s->rest,
+        .transfer = p->spec->transfer,
+        .param = p->spec->transfer_param,
+        .scratch = r->scratch + s->at,
+    };
+}
+
+static void signals_of(struct ap_rhs *r, int proj)
+{
+    const struct ap_proj *p = &r->c->proj[proj];
+    if (!p->plastic || !r->now.plastic[proj])
+        return;
+    struct ap_signal_view post = view_of(r, &p->post_signal, p->post), pre = view_of(r, &p->pre_signal, p->pre);
+    p->post_signal.row->value(&post, r->signal + p->post_signal.at);
+    p->pre_signal.row->value(&pre, r->signal + p->pre_signal.at);
+}
+
+void ap_rhs_signals(struct ap_rhs *r)
+{
+    for (int i = 0; i < r->c->n_proj; i++)
+        signals_of(r, i);
+}
+
+static void signal_changes_of(struct ap_rhs *r, int proj)
+{
+    const struct ap_proj *p = &r->c->proj[proj];
+    if (!p->plastic || !r->now.plastic[proj])
+        return;
+    const struct ap_signal *side[2] = {&p->post_signal, &p->pre_signal};
+    const int pops[2] = {p->post, p->pre};
+    for (int k = 0; k < 2; k++) {
+        const struct ap_pop *q = &r->c->pop[pops[k]];
+        struct ap_signal_view v = view_of(r, side[k], pops[k]);
+        struct ap_signal_change d = {
+            .soma = r->dv + q->comp[0].value,
+            .rate = r->drate + q->rate,
+            .comp = side[k]->comp < 0 ? NULL : r->dv + q->comp[side[k]->comp].value,
+        };
+        side[k]->row->change(&v, &d, r->dsignal + side[k]->at);
+    }
+}
+
+/* ---- coupled weights ------------------------------------------------------------------------------- */
+
+static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const double *vd, bool tangent, double *dy)
+{
+    const struct ap_proj *p = &r->c->proj[t->pop];
+    size_t n = t->last - t->first, at = t->first * p->cols, size = n * p->cols;
+    double *dw = dy + p->w_state + at, *dd = p->d ? dy + p->d_state + at : NULL;
+    if (!r->now.plastic[t->pop]) {
+        memset(dw, 0, size * sizeof *dw);
+        if (dd)
+            memset(dd, 0, size * sizeof *dd);
+        return;
+    }
+    const double *post = r->signal + p->post_signal.at + t->first, *pre = r->signal + p->pre_signal.at;
+    bool one = p->spec->connect == AP_CONNECT_ONE;
+    double inv_tau = p->tau > 0 ? 1 / p->tau : 0;
+    if (tangent) {
+        const double *dpost = r->dsignal + p->post_signal.at + t->first, *dpre = r->dsignal + p->pre_signal.at;
+        const double *vrow = p->d ? vd + p->d_state + at : NULL;
+        for (size_t i = 0; one && i < n; i++)
+            ap_synapse_tangent(1, 1, vrow ? vrow + i : NULL, post + i, pre + t->first + i, dpost + i, dpre + t->first + i,
+                               p->eta, inv_tau, dw + i, dd ? dd + i : NULL);
+        if (!one)
+            ap_synapse_tangent(n, p->cols, vrow, post, pre, dpost, dpre, p->eta, inv_tau, dw, dd);
+        return;
+    }
+    const double *d = p->d ? r->d[t->pop] + at : NULL;
+    for (size_t i = 0; one && i < n; i++)
+        ap_synapse_derivative(1, 1, d ? d + i : NULL, post + i, pre + t->first + i, p->eta, inv_tau, dw + i,
+                              dd ? dd + i : NULL);
+    if (!one)
+        ap_synapse_derivative(n, p->cols, d, post, pre, p->eta, inv_tau, dw, dd);
+}
+
+/* ---- public ---------------------------------------------------------------------------------------- */
+
+static void find_decay(const struct ap_rhs *r, double t, double *decay)
+{
+    for (int p = 0; p < r->c->n_pop; p++)
+        decay[p] = r->clamp_tau[p] > 0 ? ap_mathx_exp(-t / r->clamp_tau[p]) : 0;
+}
+
+void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
+{
+    const struct ap_circuit *c = r->c;
+    enum { MAX_POPS = 256 };
+    double decay[MAX_POPS];
+    r->evaluations++;
+    bind_weights(r, y);
+    find_decay(r, t, decay);
+    bool weights = dy && c->coupled && c->n_proj_task > 0;
+#pragma omp parallel if (c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < c->n_task; k++)
+            stage_rates(r, &c->task[k], y, decay);
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < c->n_task; k++) {
+            stage_sums(r, &c->task[k], r->w, r->v, r->rate, r->input, r->v);
+            if (dy)
+                stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
+        }
+        if (weights) {
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj; k++)
+                signals_of(r, k);
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj_task; k++)
+                weight_rows(r, &c->proj_task[k], NULL, false, dy);
+        }
+    }
+}
+
+void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
+{
+    ap_rhs_eval(r, t, y, NULL);
+    for (int p = 0; p < r->c->n_pop; p++) {
+        const struct ap_pop *pop = &r->c->pop[p];
+        pop->spec->transfer->slope(pop->spec->transfer_param, pop->n, r->v + pop->comp[0].value, r->slope + pop->rate);
+    }
+    if (r->c->coupled)
+        ap_rhs_signals(r);
+}
+
+/* Sums of changed rates by the weights, plus (coupled) rates by changed weights; clamped populations do not change. */
+static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int o = 0; o < p->n_comp; o++) {
+        const struct ap_comp *m = &p->comp[p->cell->order[o]];
+        double *in = r->dinput + m->value + t->first;
+        memset(in, 0, n * sizeof *in);
+        for (int s = 0; s < m->n_sum; s++) {
+            const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            bool dense = q->spec->connect == AP_CONNECT_DENSE;
+            const double *dx = sent(r->c, q, r->dv, r->drate), *x = sent(r->c, q, r->v, r->rate);
+            const double *w = r->w[m->sum[s]] + t->first * q->cols;
+            if (!r->c->pop[q->pre].clamped && dense)
+                ap_synapse_product(n, q->cols, w, dx, 1, in);
+            else if (!r->c->pop[q->pre].clamped)
+                for (size_t i = 0; i < n; i++)
+                    in[i] += w[i] * dx[t->first + i];
+            if (!(r->c->coupled && q->plastic))
+                continue;
+            const double *dw = v + q->w_state + t->first * q->cols;
+            if (dense)
+                ap_synapse_product(n, q->cols, dw, x, 1, in);
+            else
+                for (size_t i = 0; i < n; i++)
+                    in[i] += dw[i] * x[t->first + i];
+        }
+        if (m->kind != AP_COMP_INSTANTANEOUS)
+            continue;
+        double *dv = r->dv + m->value + t->first;
+        memcpy(dv, in, n * sizeof *dv);
+        for (int a = 0; a < m->n_adds; a++) {
+            const double *other = r->dv + p->comp[m->adds[a]].value + t->first;
+            for (size_t i = 0; i < n; i++)
+                dv[i] += other[i];
+        }
+    }
+}
+
+static void tangent_rates(struct ap_rhs *r, const struct ap_task *t, const double *v)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp *m = &p->comp[k];
+        double *dv = r->dv + m->value + t->first;
+        if (m->kind == AP_COMP_DYNAMIC)
+            memcpy(dv, v + m->state + t->first, n * sizeof *dv);
+        else if (m->kind == AP_COMP_CLAMPED)
+            memset(dv, 0, n * sizeof *dv);
+    }
+    const double *dsoma = r->dv + p->comp[0].value, *slope = r->slope + p->rate;
+    double *drate = r->drate + p->rate;
+    for (size_t i = t->first; i < t->last; i++)
+        drate[i] = slope[i] * dsoma[i];
+}
+
+void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
+{
+    const struct ap_circuit *c = r->c;
+    r->products++;
+    bool weights = c->coupled && c->n_proj_task > 0;
+#pragma omp parallel if (c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < c->n_task; k++)
+            tangent_rates(r, &c->task[k], v);
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < c->n_task; k++) {
+            tangent_sums(r, &c->task[k], v);
+            stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+        }
+        if (weights) {
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj; k++)
+                signal_changes_of(r, k);
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj_task; k++)
+                weight_rows(r, &c->proj_task[k], v, true, jv);
+        }
+    }
+}

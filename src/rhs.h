@@ -1,0 +1,49 @@
+/* rhs.h: the right-hand side dy/dt of a circuit, and its Jacobian times a vector. A pure function of time, state and
+ * weights; what it needs besides (patterns, gates, noise) is fixed for a presentation. */
+#ifndef AP_RHS_H
+#define AP_RHS_H
+
+#include "circuit.h"
+#include "noise.h"
+
+/* What holds during one presentation. */
+struct ap_presentation {
+    double duration;          /* ms; time runs from 0 to this */
+    bool teacher, noise;
+    const bool *plastic;      /* [n_proj] whose rules act */
+};
+
+struct ap_rhs {
+    const struct ap_circuit *c;
+    struct ap_presentation now;
+    /* A clamped potential at time t is to + (from - to) exp(-t/tau). */
+    double *clamp_from, *clamp_to; /* [n_rate] */
+    double *clamp_tau;             /* [n_pop] */
+    struct ap_noise *noise;        /* band-limited noise, NULL: none */
+    /* fields at the last evaluation */
+    double *v;                /* [n_value] potentials of all compartments */
+    double *input;            /* [n_value] weighted sums */
+    double *rate, *slope;     /* [n_rate] */
+    double *signal;           /* [n_signal] signals of the rules */
+    double *scratch;          /* [n_signal + n_rate] */
+    /* tangents */
+    double *dv, *dinput, *drate, *dsignal;
+    const double **w, **d;    /* [n_proj] weights and products in force: in the state, or held */
+    long evaluations, products;
+    double *block;            /* all arrays above in one allocation */
+};
+
+enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c);
+void ap_rhs_free(struct ap_rhs *r);
+
+/* Fields v, input, rate at (t, y); dy = NULL: nothing else. */
+void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
+
+/* Fills r->signal for all plastic projections from the fields of the last evaluation. */
+void ap_rhs_signals(struct ap_rhs *r);
+
+/* Fixes the point (t, y) at which products are taken, then jv = (d rhs / dy) v. */
+void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y);
+void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv);
+
+#endif

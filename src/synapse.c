@@ -1,0 +1,153 @@
+/* synapse.c: the kernels of the hot path.
+ *
+ * In:   matrices [post][pre] row-major, vectors.
+ * Out:  sums and updates, row by row.
+ * Invariants:
+ *   1. Row i of the output depends on row i of the matrix alone: rows can be divided among threads at will.
+ *   2. Every sum has one order of additions, written out; fma() is explicit. No reassociation by the compiler.
+ * Never: allocates, starts threads (callers divide the rows).
+ * Test: tests/unit/test_synapse.c */
+#include "synapse.h"
+#include "mathx.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LANES = 16 };
+
+/* Folds 16 lanes by halves. */
+static inline double fold_lanes(double lane[LANES])
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w, const double *restrict x, int add,
+                                  double *restrict out)
+{
+    size_t whole = cols / LANES * LANES;
+    for (size_t i = 0; i < rows; i++) {
+        const double *row = w + i * cols;
+        double lane[LANES] = {0};
+        for (size_t j = 0; j < whole; j += LANES)
+            for (int l = 0; l < LANES; l++)
+                lane[l] = fma(row[j + (size_t)l], x[j + (size_t)l], lane[l]);
+        for (size_t j = whole; j < cols; j++)
+            lane[j - whole] = fma(row[j], x[j], lane[j - whole]);
+        double sum = fold_lanes(lane);
+        out[i] = add ? out[i] + sum : sum;
+    }
+}
+
+void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add, double *out)
+{
+    for (size_t i = 0; i < rows; i++) {
+        double lane[LANES] = {0};
+        for (size_t j = 0; j < cols; j++)
+            lane[j % LANES] = fma(w[i * cols + j], x[j], lane[j % LANES]);
+        double sum = fold_lanes(lane);
+        out[i] = add ? out[i] + sum : sum;
+    }
+}
+
+AP_CLONES void ap_synapse_euler(size_t rows, size_t cols, double *restrict w, double *restrict d,
+                                const double *restrict post, const double *restrict pre, double eta_dt, double dt_over_tau)
+{
+    for (size_t i = 0; i < rows; i++) {
+        double *wi = w + i * cols, p = post[i];
+        if (!d) {
+            for (size_t j = 0; j < cols; j++)
+                wi[j] = fma(eta_dt, p * pre[j], wi[j]);
+            continue;
+        }
+        double *di = d + i * cols;
+        for (size_t j = 0; j < cols; j++) {
+            wi[j] = fma(eta_dt, di[j], wi[j]);
+            di[j] = fma(dt_over_tau, p * pre[j] - di[j], di[j]);
+        }
+    }
+}
+
+/* With a = h/tau, E = exp(-a) and a product that moves linearly from X0 to X1 over the step:
+ *     d(h)   = E d + X0 (1 - E) + (X1 - X0) (1 - (1 - E)/a)
+ *     int d  = tau (1 - E) d + X0 h (1 - (1 - E)/a) + (X1 - X0) h (1/2 - 1/a + (1 - E)/a^2)
+ * For short steps the brackets cancel; their series are used there. */
+struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
+{
+    struct ap_synapse_fold k = {0};
+    if (tau == 0) {
+        k.k0 = k.k1 = 0.5 * eta * h;
+        return k;
+    }
+    double a = h / tau, first, second; /* first = 1 - (1 - E)/a, second = 1/2 - 1/a + (1 - E)/a^2 */
+    double gone = -ap_mathx_expm1(-a);
+    if (a < 0.05) {
+        first = a * (1.0 / 2 - a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a / 5040)))));
+        second = a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a * (1.0 / 5040 - a / 40320)))));
+    } else {
+        first = 1 - gone / a;
+        second = 0.5 - first / a;
+    }
+    k.e = 1 - gone;
+    k.c1 = first;
+    k.c0 = gone - first;
+    k.kd = eta * tau * gone;
+    k.k1 = eta * h * second;
+    k.k0 = eta * h * (first - second);
+    return k;
+}
+
+AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, double *restrict d,
+                                const double *restrict post0, const double *restrict pre0, const double *restrict post1,
+                                const double *restrict pre1, const struct ap_synapse_fold *k)
+{
+    const double kd = k->kd, e = k->e;
+    for (size_t i = 0; i < rows; i++) {
+        double *wi = w + i * cols;
+        const double w0 = k->k0 * post0[i], w1 = k->k1 * post1[i];
+        if (!d) {
+            for (size_t j = 0; j < cols; j++)
+                wi[j] = fma(w1, pre1[j], fma(w0, pre0[j], wi[j]));
+            continue;
+        }
+        double *di = d + i * cols;
+        const double d0 = k->c0 * post0[i], d1 = k->c1 * post1[i];
+        for (size_t j = 0; j < cols; j++) {
+            wi[j] = fma(w1, pre1[j], fma(w0, pre0[j], fma(kd, di[j], wi[j])));
+            di[j] = fma(d1, pre1[j], fma(d0, pre0[j], e * di[j]));
+        }
+    }
+}
+
+AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d, const double *restrict post,
+                                     const double *restrict pre, double eta, double inv_tau, double *restrict dw,
+                                     double *restrict dd)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            size_t at = i * cols + j;
+            if (dd) {
+                dw[at] = eta * d[at];
+                dd[at] = inv_tau * (post[i] * pre[j] - d[at]);
+            } else
+                dw[at] = eta * (post[i] * pre[j]);
+        }
+}
+
+AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restrict vd, const double *restrict post,
+                                  const double *restrict pre, const double *restrict dpost, const double *restrict dpre,
+                                  double eta, double inv_tau, double *restrict dw, double *restrict dd)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            size_t at = i * cols + j;
+            double change = fma(dpost[i], pre[j], post[i] * dpre[j]);
+            if (dd) {
+                dw[at] = eta * vd[at];
+                dd[at] = inv_tau * (change - vd[at]);
+            } else
+                dw[at] = eta * change;
+        }
+}

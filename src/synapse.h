@@ -1,0 +1,38 @@
+/* synapse.h: the kernels of the hot path. Each output is one row's own sum in a fixed order, so the bits do not
+ * depend on threads or on the width of the CPU's registers. */
+#ifndef AP_SYNAPSE_H
+#define AP_SYNAPSE_H
+
+#include <stddef.h>
+
+/* out[i] (+)= sum_j w[i][j] x[j], i < rows. w is [rows][cols], row-major. The sum of a row: 16 lanes, lane l takes
+ * columns l, l + 16, ... by fma; then lanes fold by halves. add: add to out, else overwrite. */
+void ap_synapse_product(size_t rows, size_t cols, const double *w, const double *x, int add, double *out);
+
+/* The same by the definition, for tests: the lane structure written out slowly. */
+void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add, double *out);
+
+/* Explicit Euler of one rule on rows of a matrix: with d: w += eta*dt*d, then d += dt_over_tau*(post pre^T - d);
+ * without (d NULL): w += eta*dt * post pre^T. post [rows], pre [cols]. */
+void ap_synapse_euler(size_t rows, size_t cols, double *w, double *d, const double *post, const double *pre, double eta_dt,
+                      double dt_over_tau);
+
+/* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
+ *     w += kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
+ *     d  = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
+struct ap_synapse_fold {
+    double kd, k0, k1, e, c0, c1;
+};
+/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
+struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta);
+void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
+                      const double *post1, const double *pre1, const struct ap_synapse_fold *k);
+
+/* Coupled weights, one matrix: dw = eta*d, dd = (post pre^T - d)/tau; without low-pass (dd NULL) dw = eta*post pre^T. */
+void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre, double eta,
+                           double inv_tau, double *dw, double *dd);
+/* Its directional derivative: change of d in `vd`, of the signals in `dpost`, `dpre`. */
+void ap_synapse_tangent(size_t rows, size_t cols, const double *vd, const double *post, const double *pre,
+                        const double *dpost, const double *dpre, double eta, double inv_tau, double *dw, double *dd);
+
+#endif

@@ -1,0 +1,329 @@
+/* vec.c: the N_Vector of the integrator.
+ *
+ * In:   operations that CVODE and its linear solvers ask for.
+ * Out:  vectors over the circuit's state.
+ * Invariants:
+ *   1. A sum is taken over blocks of AP_VEC_BLOCK elements, each in order with 8 lanes, and the blocks' sums by a tree of
+ *      fixed shape: the same bits for any number of threads.
+ *   2. The weighted norm is the maximum over parts, each with its own mean.
+ *   3. Clone cannot fail while no more than AP_VEC_POOL vectors are in use.
+ * Never: allocates after the pool was created.
+ * Test: tests/unit/test_vec.c */
+#include "vec.h"
+
+#include <math.h>
+#include <string.h>
+
+struct ap_vec_pool {
+    const struct ap_circuit *c;
+    size_t n, n_blocks;
+    double *data;             /* [AP_VEC_POOL][n] */
+    double *partial;          /* [n_blocks] */
+    N_Vector vector[AP_VEC_POOL];
+    bool used[AP_VEC_POOL];
+    int in_use, peak;
+};
+
+struct content {
+    struct ap_vec_pool *pool;
+    int slot;
+    double *data;
+};
+
+static struct content *content(N_Vector v)
+{
+    return v->content;
+}
+
+double *ap_vec_data(N_Vector v)
+{
+    return content(v)->data;
+}
+
+/* ---- loops: one statement per element, divided among threads when it pays -------------------------- */
+
+#define LOOP(v, ...)                                                                                         \
+    do {                                                                                                     \
+        struct ap_vec_pool *pool_ = content(v)->pool;                                                        \
+        const size_t n_ = pool_->n;                                                                          \
+        if (pool_->n_blocks > 16) {                                                                          \
+            _Pragma("omp parallel for schedule(static)") for (size_t i = 0; i < n_; i++) __VA_ARGS__;        \
+        } else                                                                                               \
+            for (size_t i = 0; i < n_; i++)                                                                  \
+                __VA_ARGS__;                                                                                 \
+    } while (0)
+
+/* Sum of block b of x*y (or (x*y)^2), 8 lanes. */
+static double block_sum(const double *x, const double *y, size_t first, size_t last, bool squared)
+{
+    double lane[8] = {0};
+    for (size_t i = first; i < last; i++) {
+        double p = x[i] * y[i];
+        lane[(i - first) & 7] += squared ? p * p : p;
+    }
+    for (int half = 4; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+/* Folds partial[0, n) pairwise. */
+static double tree(double *partial, size_t n)
+{
+    if (n == 0)
+        return 0;
+    for (; n > 1; n = (n + 1) / 2)
+        for (size_t i = 0; i < n / 2; i++) {
+            size_t other = n - 1 - i;
+            partial[i] += partial[other];
+        }
+    return partial[0];
+}
+
+static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared, double *partial)
+{
+    size_t blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
+    if (blocks > 16) {
+#pragma omp parallel for schedule(static)
+        for (size_t b = 0; b < blocks; b++) {
+            size_t start = b * AP_VEC_BLOCK, stop = start + AP_VEC_BLOCK < n ? start + AP_VEC_BLOCK : n;
+            partial[b] = block_sum(x + first, y + first, start, stop, squared);
+        }
+    } else
+        for (size_t b = 0; b < blocks; b++) {
+            size_t start = b * AP_VEC_BLOCK, stop = start + AP_VEC_BLOCK < n ? start + AP_VEC_BLOCK : n;
+            partial[b] = block_sum(x + first, y + first, start, stop, squared);
+        }
+    return tree(partial, blocks);
+}
+
+double ap_vec_norm(const struct ap_circuit *c, const double *x, const double *weight, double *partial)
+{
+    double worst = 0;
+    for (int k = 0; k < c->n_part; k++) {
+        const struct ap_part *p = &c->part[k];
+        double mean = sqrt(sum_over(x, weight, p->start, p->n, true, partial) / (double)p->n);
+        worst = mean > worst || mean != mean ? mean : worst;
+        if (mean != mean)
+            return mean;
+    }
+    return worst;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------ */
+
+static N_Vector_ID vec_id(N_Vector v)
+{
+    (void)v;
+    return SUNDIALS_NVEC_CUSTOM;
+}
+
+N_Vector ap_vec_take(struct ap_vec_pool *pool)
+{
+    for (int i = 0; i < AP_VEC_POOL; i++)
+        if (!pool->used[i]) {
+            pool->used[i] = true;
+            pool->in_use++;
+            pool->peak = pool->in_use > pool->peak ? pool->in_use : pool->peak;
+            return pool->vector[i];
+        }
+    return NULL;
+}
+
+static N_Vector vec_clone(N_Vector v)
+{
+    return ap_vec_take(content(v)->pool);
+}
+
+static void vec_destroy(N_Vector v)
+{
+    if (!v)
+        return;
+    content(v)->pool->used[content(v)->slot] = false;
+    content(v)->pool->in_use--;
+}
+
+static void vec_space(N_Vector v, sunindextype *reals, sunindextype *ints)
+{
+    *reals = (sunindextype)content(v)->pool->n;
+    *ints = 1;
+}
+
+static realtype *vec_pointer(N_Vector v)
+{
+    return ap_vec_data(v);
+}
+
+static sunindextype vec_length(N_Vector v)
+{
+    return (sunindextype)content(v)->pool->n;
+}
+
+static void vec_linear_sum(realtype a, N_Vector x, realtype b, N_Vector y, N_Vector z)
+{
+    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = a * px[i] + b * py[i]);
+}
+
+static void vec_const(realtype c, N_Vector z)
+{
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = c);
+}
+
+static void vec_prod(N_Vector x, N_Vector y, N_Vector z)
+{
+    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = px[i] * py[i]);
+}
+
+static void vec_div(N_Vector x, N_Vector y, N_Vector z)
+{
+    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = px[i] / py[i]);
+}
+
+static void vec_scale(realtype c, N_Vector x, N_Vector z)
+{
+    const double *px = ap_vec_data(x);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = c * px[i]);
+}
+
+static void vec_abs(N_Vector x, N_Vector z)
+{
+    const double *px = ap_vec_data(x);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = fabs(px[i]));
+}
+
+static void vec_inv(N_Vector x, N_Vector z)
+{
+    const double *px = ap_vec_data(x);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = 1 / px[i]);
+}
+
+static void vec_add_const(N_Vector x, realtype b, N_Vector z)
+{
+    const double *px = ap_vec_data(x);
+    double *pz = ap_vec_data(z);
+    LOOP(z, pz[i] = px[i] + b);
+}
+
+static realtype vec_dot(N_Vector x, N_Vector y)
+{
+    struct ap_vec_pool *pool = content(x)->pool;
+    return sum_over(ap_vec_data(x), ap_vec_data(y), 0, pool->n, false, pool->partial);
+}
+
+static realtype vec_max_norm(N_Vector x)
+{
+    const double *px = ap_vec_data(x);
+    double most = 0;
+    for (size_t i = 0; i < content(x)->pool->n; i++)
+        most = fabs(px[i]) > most ? fabs(px[i]) : most;
+    return most;
+}
+
+static realtype vec_wrms_norm(N_Vector x, N_Vector w)
+{
+    struct ap_vec_pool *pool = content(x)->pool;
+    return ap_vec_norm(pool->c, ap_vec_data(x), ap_vec_data(w), pool->partial);
+}
+
+static realtype vec_wl2_norm(N_Vector x, N_Vector w)
+{
+    struct ap_vec_pool *pool = content(x)->pool;
+    return sqrt(sum_over(ap_vec_data(x), ap_vec_data(w), 0, pool->n, true, pool->partial));
+}
+
+static realtype vec_min(N_Vector x)
+{
+    const double *px = ap_vec_data(x);
+    double least = px[0];
+    for (size_t i = 1; i < content(x)->pool->n; i++)
+        least = px[i] < least ? px[i] : least;
+    return least;
+}
+
+/* ---- pool ------------------------------------------------------------------------------------------ */
+
+static const struct _generic_N_Vector_Ops OPS = {
+    .nvgetvectorid = vec_id,
+    .nvclone = vec_clone,
+    .nvcloneempty = vec_clone,
+    .nvdestroy = vec_destroy,
+    .nvspace = vec_space,
+    .nvgetarraypointer = vec_pointer,
+    .nvgetlength = vec_length,
+    .nvlinearsum = vec_linear_sum,
+    .nvconst = vec_const,
+    .nvprod = vec_prod,
+    .nvdiv = vec_div,
+    .nvscale = vec_scale,
+    .nvabs = vec_abs,
+    .nvinv = vec_inv,
+    .nvaddconst = vec_add_const,
+    .nvdotprod = vec_dot,
+    .nvmaxnorm = vec_max_norm,
+    .nvwrmsnorm = vec_wrms_norm,
+    .nvmin = vec_min,
+    .nvwl2norm = vec_wl2_norm,
+};
+
+struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit *c, SUNContext context)
+{
+    struct ap_vec_pool *pool = ap_mem_array(e, 1, sizeof *pool, "integrator");
+    if (!pool)
+        return NULL;
+    size_t total = 0;
+    pool->c = c;
+    pool->n = c->n_state;
+    pool->n_blocks = (pool->n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
+    if (!ap_mem_product(pool->n, AP_VEC_POOL, &total) ||
+        !(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
+        !(pool->partial = ap_mem_array(e, pool->n_blocks + 1, sizeof *pool->partial, "integrator"))) {
+        ap_vec_pool_free(pool);
+        return NULL;
+    }
+    for (int i = 0; i < AP_VEC_POOL; i++) {
+        N_Vector v = N_VNewEmpty(context);
+        struct content *k = ap_mem_array(e, 1, sizeof *k, "integrator");
+        if (!v || !k) {
+            if (v)
+                N_VFreeEmpty(v);
+            ap_mem_free(k);
+            ap_vec_pool_free(pool);
+            return NULL;
+        }
+        *k = (struct content){pool, i, pool->data + (size_t)i * pool->n};
+        *v->ops = OPS;
+        v->content = k;
+        pool->vector[i] = v;
+    }
+    return pool;
+}
+
+void ap_vec_pool_free(struct ap_vec_pool *pool)
+{
+    if (!pool)
+        return;
+    for (int i = 0; i < AP_VEC_POOL; i++)
+        if (pool->vector[i]) {
+            ap_mem_free(pool->vector[i]->content);
+            pool->vector[i]->content = NULL;
+            N_VFreeEmpty(pool->vector[i]);
+        }
+    ap_mem_free(pool->data);
+    ap_mem_free(pool->partial);
+    ap_mem_free(pool);
+}
+
+int ap_vec_peak(const struct ap_vec_pool *pool)
+{
+    return pool->peak;
+}

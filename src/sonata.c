@@ -62,9 +62,11 @@ static enum ap_code broken(struct ap_err *e, const struct ap_place *at, const ch
     return ap_err_add(e, AP_EIO, at, NULL, "%s: cannot %s %s: %s", path, doing, what, reason);
 }
 
-/* HDF5 keeps an error printer per thread. */
+/* Before all else: HDF5 keeps an error printer per thread; and its clean-up at exit crashes on a file whose
+ * last bytes found no room. We close all that we open, so there is nothing for it to clean up. */
 static void silence(void)
 {
+    H5dont_atexit(); /* fails, harmlessly, from the second time on */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -440,15 +442,25 @@ enum ap_code ap_sonata_column(struct ap_err *e, struct ap_sonata *s, const char 
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Opens a file that lies in memory; HDF5 then touches no file system. */
-static hid_t open_image(const char *path, char *bytes, size_t size)
+static hid_t open_image(char *bytes, size_t size)
 {
+    char name[64]; /* must be no file, and unlike that of another image */
+    snprintf(name, sizeof name, "/dev/null/%p", (void *)bytes);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
     if (access >= 0 && H5Pset_fapl_core(access, 1 << 16, false) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 && H5Pset_file_image(access, bytes, size) >= 0)
-        file = H5Fopen(path, H5F_ACC_RDONLY, access);
+        file = H5Fopen(name, H5F_ACC_RDONLY, access);
     if (access >= 0)
         H5Pclose(access);
     return file;
+}
+
+/* False for a dataset whose values HDF5 would fetch from files that nobody named. */
+static bool lies_in_file(hid_t set)
+{
+    hid_t list = H5Dget_create_plist(set);
+    bool ok = list >= 0 && H5Pget_external_count(list) <= 0 && H5Pget_layout(list) != H5D_VIRTUAL;
+    return list >= 0 && H5Pclose(list) >= 0 && ok;
 }
 
 static enum ap_code read_open(struct ap_err *e, const struct ap_place *at, const char *path, const char *name,
@@ -458,7 +470,10 @@ static enum ap_code read_open(struct ap_err *e, const struct ap_place *at, const
     int rank = H5Sget_simple_extent_ndims(space);
     hsize_t dims[2] = {0, 0};
     enum ap_code code = AP_OK;
-    if (rank != 2)
+    if (!lies_in_file(set))
+        code = ap_err_add(e, AP_EIO, at, "copy the values into the file",
+                          "%s: %s: its values lie in other files", path, name);
+    else if (rank != 2)
         code = ap_err_add(e, AP_EIO, at, NULL, "%s: %s: found %d dimensions, expected 2", path, name, rank);
     else if (H5Sget_simple_extent_dims(space, dims, NULL) < 0)
         code = broken(e, at, path, "read the shape of", name);
@@ -484,7 +499,8 @@ static enum ap_code read_open(struct ap_err *e, const struct ap_place *at, const
     return code;
 }
 
-/* True when every step of the path is there and lies in this very file. */
+/* True when every step of the path is there and lies in this very file: links to elsewhere are not followed.
+ */
 static bool is_there(hid_t file, const char *name)
 {
     char part[AP_ERR_PATH];
@@ -496,7 +512,7 @@ static bool is_there(hid_t file, const char *name)
         part[i] = 0;
         H5L_info_t link;
         if (H5Lexists(file, part, H5P_DEFAULT) <= 0 || H5Lget_info(file, part, &link, H5P_DEFAULT) < 0 ||
-            link.type == H5L_TYPE_EXTERNAL)
+            link.type != H5L_TYPE_HARD)
             return false;
     }
     return n > 0 && H5Oexists_by_name(file, name, H5P_DEFAULT) > 0;
@@ -527,7 +543,7 @@ enum ap_code ap_sonata_read_matrix(struct ap_err *e, const struct ap_place *at, 
     }
     if (code != AP_OK)
         return code;
-    hid_t file = size ? open_image(path, bytes, size) : -1, set = -1;
+    hid_t file = size ? open_image(bytes, size) : -1, set = -1;
     ap_mem_free(bytes);
     if (file < 0)
         code = ap_err_add(e, AP_EIO, at, NULL, "%s: not an HDF5 file, or damaged", path);

@@ -154,9 +154,10 @@ static void test_blocks_of_any_size(void **unused)
                                      .start = 12.5,
                                      .dt = 0.3};
     no_error(ap_sonata_report(e, s, &p, &a));
-    for (size_t at_frame = 0, n = 1; at_frame < N;
-         at_frame += n, n = n * 5 < N - at_frame - n ? n * 5 : N - at_frame - n)
+    for (size_t at_frame = 0, n = 1; at_frame < N; at_frame += n, n *= 5) {
+        n = n < N - at_frame ? n : N - at_frame;
         no_error(ap_sonata_append(e, s, a, n, values + 3 * at_frame));
+    }
     no_error(ap_sonata_append(e, s, a, 0, NULL));
     no_error(ap_sonata_finish(e, s));
     assert_int_equal(validator(path, "50000"), 0);
@@ -303,7 +304,7 @@ static void refused(const char *dataset, size_t rows, size_t cols, const char *w
 static void test_reader_refuses(void **unused)
 {
     (void)unused;
-    char command[900];
+    char command[1400];
     snprintf(
         command, sizeof command,
         "/usr/bin/python3 -c \"import h5py, numpy as n; f = h5py.File('%s', 'w'); f['a/m'] = n.ones((2, 3)); "
@@ -311,7 +312,9 @@ static void test_reader_refuses(void **unused)
         "x = n.ones((2, 3)); x[1, 2] = n.nan; f['nan'] = x; x[0, 1] = n.inf; f['inf'] = x; f['f'] = "
         "n.ones((2, 3), '>f4'); "
         "f['out'] = h5py.ExternalLink('weights.h5', '/weights/in_up/final'); f['soft'] = "
-        "h5py.SoftLink('/gone')\"",
+        "h5py.SoftLink('/gone'); f.create_dataset('raw', (2, 3), 'f8', external=[('/etc/passwd', 0, 48)]); l "
+        "= h5py.VirtualLayout((2, 3), 'f8'); l[:] = h5py.VirtualSource('weights.h5', '/weights/in_up/final', "
+        "(2, 3)); f.create_virtual_dataset('virtual', l)\"",
         in_folder("odd.h5"));
     assert_int_equal(system(command), 0);
     refused("/b", 2, 3, "no dataset /b", "h5ls");
@@ -322,6 +325,8 @@ static void test_reader_refuses(void **unused)
     refused("/out", 2, 3, "no dataset", "h5ls");
     refused("/a/m", 3, 2, "found 2 x 3, expected 3 x 2", "transpose");
     refused("/a/m", 2, 4, "found 2 x 3, expected 2 x 4", "");
+    refused("/raw", 2, 3, "in other files", "copy");
+    refused("/virtual", 2, 3, "in other files", "copy");
     refused("/v", 2, 3, "found 1 dimensions, expected 2", "");
     refused("/s", 2, 3, "found 0 dimensions, expected 2", "");
     refused("/i", 2, 3, "not 32- or 64-bit floats", "");
@@ -385,13 +390,17 @@ static void test_validator_objects(void **unused)
     assert_int_not_equal(validator(in_folder("good.h5"), "42"), 0);
     FILE *script = fopen(in_folder("break.py"), "w");
     assert_non_null(script);
-    fprintf(script, "import h5py, numpy as n, shutil, subprocess, sys\n");
+    fprintf(script, "import h5py, numpy as n, runpy, shutil, sys\n"
+                    "def objects(path):\n"
+                    "    sys.argv = ['check', path]\n"
+                    "    try:\n"
+                    "        runpy.run_path('tests/cli/check_sonata.py')\n"
+                    "    except SystemExit as stop:\n"
+                    "        return stop.code\n");
     for (size_t i = 0; i < sizeof breakages / sizeof *breakages; i++)
         fprintf(script,
                 "shutil.copy('%s', '%s')\nwith h5py.File('%s', 'r+') as f:\n    %s\n"
-                "r = subprocess.run([sys.executable, 'tests/cli/check_sonata.py', '%s'], "
-                "stderr=subprocess.PIPE, text=True)\n"
-                "if r.returncode == 0 or 'Traceback' in r.stderr: sys.exit('breakage %zu: ' + r.stderr)\n",
+                "if not objects('%s'): sys.exit('breakage %zu passes')\n",
                 in_folder("good.h5"), in_folder("broken.h5"), in_folder("broken.h5"), breakages[i],
                 in_folder("broken.h5"), i);
     fclose(script);
@@ -432,7 +441,7 @@ static void test_full_disk_leaves_no_file(void **unused)
                 else
                     ap_sonata_discard(s);
             }
-            _exit(code == AP_EIO && e->n >= 1 ? 0 : 1);
+            exit(code == AP_EIO && e->n >= 1 ? 0 : 1); /* not _exit: HDF5 cleans up too */
         }
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);

@@ -366,8 +366,7 @@ static void test_validator_objects(void **unused)
         "f['report/p/mapping/time'][1] = 4.4",
         "del f['report/p/mapping/element_pos']",
         "del f['report/p/mapping/index_pointer']",
-        "m = f['report/p/mapping']; v = m['index_pointers'][:-1]; del m['index_pointers']; "
-        "m['index_pointers'] = v",
+        "m = f['report/p']['mapping']; k = 'index_pointers'; v = m[k][:-1]; del m[k]; m[k] = v",
         "f['report/p/mapping/element_ids'][:3] = [0, 1, 0]",
         "f['report/p/mapping/node_ids'][:] = [1, 0]",
         "f['report/p.q'] = f['report/p']",

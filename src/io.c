@@ -125,6 +125,25 @@ enum ap_code ap_io_write(struct ap_err *e, const char *path, const void *data, s
     return code;
 }
 
+enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path)
+{
+    int fd = open(temporary, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return failed(e, temporary, "open again", NULL);
+    enum ap_code code = AP_OK;
+    if (fsync(fd) != 0)
+        code = failed(e, temporary, "sync", NULL);
+    if (close(fd) != 0 && code == AP_OK)
+        code = failed(e, temporary, "close", NULL);
+    if (code == AP_OK && rename(temporary, path) != 0)
+        code = failed(e, path, "rename to", NULL);
+    if (code != AP_OK)
+        unlink(temporary);
+    else
+        sync_folder_of(path);
+    return code;
+}
+
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];

@@ -15,6 +15,10 @@ enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char *
 /* Writes a file so that it is there whole or not at all: temporary name, fsync, rename. */
 enum ap_code ap_io_write(struct ap_err *e, const char *path, const void *data, size_t size);
 
+/* For files that a library writes: what `temporary` holds is synced and takes the name `path`. temporary is gone
+ * afterwards, whether that succeeded or not. */
+enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path);
+
 /* Makes a folder (parents included). */
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path);
 

@@ -396,11 +396,12 @@ static void print_times(void)
                 else
                     for (int i = 0; i < BLOCK; i++)
                         y[i] = way == 1 ? f->one(x[i]) : f->libm(x[i]);
-                sink += y[j % BLOCK];
+                sink = sink + y[j % BLOCK];
             }
             ns[way] = (seconds() - start) / REPEAT / BLOCK * 1e9;
         }
-        printf("%-9s ns per value: array %.2f, scalar %.2f, libm %.2f\n", f->name, ns[0], ns[1], ns[2]);
+        printf("%-9s ns per value: array %.2f, scalar %.2f, libm %.2f (sum %g)\n", f->name, ns[0], ns[1],
+               ns[2], sink);
     }
 }
 

@@ -34,6 +34,10 @@ static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
 {
     struct ap_integrator *g = user;
     ap_rhs_eval(g->rhs, t, ap_vec_data(y), ap_vec_data(dy));
+    const double *d = ap_vec_data(dy);
+    for (size_t i = 0; i < g->rhs->c->n_membrane; i++)
+        if (!isfinite(d[i]))
+            return 1; /* CVODE tries a shorter step */
     return 0;
 }
 
@@ -98,7 +102,8 @@ static enum ap_code cvode_common(struct ap_err *e, struct ap_integrator *g, int 
         return AP_EMEMORY;
     k->y = ap_vec_take(k->pool);
     k->dense = ap_vec_take(k->pool);
-    ap_mem_free(g->y);
+    ap_mem_free(g->own_y); /* the state lives in CVODE's vector */
+    g->own_y = NULL;
     g->y = ap_vec_data(k->y);
     k->memory = CVodeCreate(method, k->context);
     if (!k->memory)
@@ -251,17 +256,15 @@ enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g, cons
                                  struct ap_rhs *rhs)
 {
     *g = (struct ap_integrator){.row = spec->row, .spec = spec, .rhs = rhs};
-    g->y = ap_mem_array(e, rhs->c->n_state, sizeof *g->y, "state");
+    g->y = g->own_y = ap_mem_array(e, rhs->c->n_state, sizeof *g->y, "state");
     return g->y ? spec->row->create(e, g) : AP_EMEMORY;
 }
 
 void ap_integrate_free(struct ap_integrator *g)
 {
-    bool own_state = g->row && !g->row->adaptive;
+    ap_mem_free(g->own_y);
     if (g->row)
         g->row->destroy(g);
-    if (own_state)
-        ap_mem_free(g->y);
     *g = (struct ap_integrator){0};
 }
 

@@ -21,6 +21,7 @@ struct ap_integrator {
     const struct ap_integrator_spec *spec;
     struct ap_rhs *rhs;
     double *y;                /* [n_state] the state at t */
+    double *own_y;            /* y when it is not CVODE's */
     double *before;           /* [n_state] the state at t_before (Euler) */
     double *dy;               /* [n_state] (Euler) */
     double t, t_before;       /* ms within the presentation */

@@ -400,6 +400,9 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s)
         return ap_err_add(e, AP_EUSAGE, &s->tree.root->at, "give a `microcircuit:`, or `populations:` and `projections:`",
                           "the file has no populations");
     AP_TRY(ap_schema_expect(e, pops, "populations", AP_NODE_MAP));
+    if (pops->n > AP_SPEC_POPS)
+        return ap_err_add(e, AP_EUSAGE, &pops->at, NULL, "found %d populations, at most %d are possible", pops->n,
+                          AP_SPEC_POPS);
     if (projs)
         AP_TRY(ap_schema_expect(e, projs, "projections", AP_NODE_LIST));
     s->pop = ap_mem_arena_take(e, &s->tree.arena, (size_t)pops->n + 1, sizeof *s->pop);

@@ -278,8 +278,7 @@ static void find_decay(const struct ap_rhs *r, double t, double *decay)
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 {
     const struct ap_circuit *c = r->c;
-    enum { MAX_POPS = 256 };
-    double decay[MAX_POPS];
+    double decay[AP_SPEC_POPS];
     r->evaluations++;
     bind_weights(r, y);
     find_decay(r, t, decay);
@@ -308,12 +307,21 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 
 void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
 {
-    ap_rhs_eval(r, t, y, NULL);
-    for (int p = 0; p < r->c->n_pop; p++) {
-        const struct ap_pop *pop = &r->c->pop[p];
+    const struct ap_circuit *c = r->c;
+    if (c->coupled) /* changes of the weights meet the rates and signals of this point */
+        ap_rhs_eval(r, t, y, NULL);
+    else {
+        double decay[AP_SPEC_POPS];
+        bind_weights(r, y);
+        find_decay(r, t, decay);
+        for (int k = 0; k < c->n_task; k++)
+            stage_rates(r, &c->task[k], y, decay);
+    }
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_pop *pop = &c->pop[p];
         pop->spec->transfer->slope(pop->spec->transfer_param, pop->n, r->v + pop->comp[0].value, r->slope + pop->rate);
     }
-    if (r->c->coupled)
+    if (c->coupled)
         ap_rhs_signals(r);
 }
 

@@ -6,6 +6,8 @@
 #include "registry.h"
 #include "transfer.h"
 
+enum { AP_SPEC_POPS = 256 }; /* populations of a circuit at most */
+
 /* ---- cells and populations ------------------------------------------------------------------------ */
 
 enum ap_comp_kind {

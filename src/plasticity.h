@@ -1,0 +1,27 @@
+/* plasticity.h: held weights: constant within a step, updated after it. */
+#ifndef AP_PLASTICITY_H
+#define AP_PLASTICITY_H
+
+#include "rhs.h"
+
+struct ap_plasticity {
+    struct ap_rhs *rhs;
+    double *before;           /* [n_signal] signals at the beginning of the step */
+};
+
+enum ap_code ap_plasticity_init(struct ap_err *e, struct ap_plasticity *x, struct ap_rhs *rhs);
+void ap_plasticity_free(struct ap_plasticity *x);
+
+/* Whether any rule acts in this presentation on held weights. */
+bool ap_plasticity_acts(const struct ap_plasticity *x);
+
+/* The fields of rhs are those at t = 0: keeps their signals. */
+void ap_plasticity_begin(struct ap_plasticity *x);
+
+/* The fields of rhs are those at the end of a step of length h: updates weights and low-passed products. */
+void ap_plasticity_step(struct ap_plasticity *x, double h);
+
+/* Explicit Euler: rhs->signal holds the signals at the beginning of the step of length dt. */
+void ap_plasticity_euler(struct ap_plasticity *x, double dt);
+
+#endif

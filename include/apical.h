@@ -49,6 +49,85 @@ const char *ap_err_hint(const struct ap_err *e, int i); /* "" when there is none
 /* File of diagnostic i ("" when none), its line and column counted from 1 (0 when none). */
 const char *ap_err_place(const struct ap_err *e, int i, int *line, int *col);
 
+/* ---- Circuits ------------------------------------------------------------------------------------- */
+
+/* A circuit file: read, checked, written out in its explicit form. */
+struct ap_spec;
+
+/* Reads a circuit file and applies `sets`, n_sets texts "key.path=value" (NULL, 0: none). All errors of the file are
+ * reported at once (AP_EUSAGE with line and column, AP_EIO). NULL when there was one. */
+struct ap_spec *ap_spec_read(const char *path, const char *const *sets, int n_sets, struct ap_err *e);
+void ap_spec_free(struct ap_spec *s);
+
+/* The explicit form with all defaults, itself a valid circuit file. Valid as long as s. */
+const char *ap_spec_text(const struct ap_spec *s);
+const char *ap_spec_name(const struct ap_spec *s);
+
+/* What a run of it would take. Steps are an estimate from the membrane time constants. */
+struct ap_estimate {
+    uint64_t neurons, compartments, synapses, plastic_synapses, state, bytes;
+    uint64_t presentations;
+    double simulated_ms;
+    uint64_t steps;
+};
+enum ap_code ap_spec_estimate(const struct ap_spec *s, struct ap_estimate *out, struct ap_err *e);
+
+/* Builds the circuit (data files, weights) and throws it away: what a check cannot see in the file alone. */
+enum ap_code ap_spec_try(const struct ap_spec *s, struct ap_err *e);
+
+/* ---- Runs ------------------------------------------------------------------------------------------ */
+
+struct ap_progress {
+    uint64_t presentation, presentations; /* done, in all */
+    double simulated_ms, total_ms;
+    uint64_t steps;
+    double wall_seconds, eta_seconds;     /* eta < 0: unknown yet */
+    const char *block;                    /* name of the current block */
+    double error;                         /* of the first probe that is an error; NaN: none */
+    int block_ended;                      /* 1: the block has just ended, and summary holds its line */
+    const char *summary;                  /* "test 3: class-error 14.2 %", NULL otherwise */
+};
+
+struct ap_run_options {
+    const char *folder;       /* output folder; required */
+    int overwrite;            /* 1: replace an earlier run in that folder (only files that it wrote) */
+    int threads;              /* 0: as OpenMP decides; results do not depend on it */
+    uint64_t stop_after;      /* presentations, 0: all */
+    int no_figures;
+    void (*progress)(const struct ap_progress *p, void *user);
+    void *user;
+    const volatile int *stop; /* set to 1 elsewhere: end after the current presentation with AP_STOPPED */
+};
+
+struct ap_run_result {
+    char digest[33];          /* of the final state, hexadecimal */
+    uint64_t presentations, steps, evaluations, products;
+    double wall_seconds;
+    int n_figures;
+    char figures[64][128];    /* file names inside the folder */
+};
+
+/* Simulates, records, exports and draws. result may be NULL. */
+enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
+                    struct ap_err *e);
+
+/* Draws figures of a finished run again, from its log alone. figure: kind or file name of one, NULL: all that the
+ * circuit lists. A kind that the circuit does not list is drawn with its defaults. folder: where the PNG go, NULL: the
+ * run's own. */
+enum ap_code ap_render(const char *run, const char *figure, const char *folder, struct ap_run_result *result,
+                       struct ap_err *e);
+
+/* ---- Manual ---------------------------------------------------------------------------------------- */
+
+/* The tables of descriptors as text: thing NULL: the list of tables; "rule": its rows; "rule/apical": one row with its
+ * keys, units, defaults and ranges. The text is freed with ap_free; NULL when there is no such thing (e says so). */
+char *ap_info(const char *thing, struct ap_err *e);
+void ap_free(char *text);
+
+/* Version of apical, and of what it was built with, as lines of text. */
+const char *ap_version(void);
+char *ap_version_details(struct ap_err *e);
+
 #ifdef __cplusplus
 }
 #endif

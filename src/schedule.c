@@ -227,7 +227,7 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
     char what[AP_ERR_PATH];
     struct block_keys k = {0};
     struct ap_node *name = ap_yamlin_child(n, "name");
-    snprintf(what, sizeof what, "schedule%s%s", name && name->kind == AP_NODE_SCALAR ? ", block " : "",
+    snprintf(what, sizeof what, "schedule%s%.100s", name && name->kind == AP_NODE_SCALAR ? ", block " : "",
              name && name->kind == AP_NODE_SCALAR ? name->text : "");
     b->at = n->at;
     b->plastic = ap_mem_arena_take(e, &s->tree.arena, (size_t)s->n_proj + 1, sizeof *b->plastic);

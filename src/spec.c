@@ -227,3 +227,13 @@ void ap_spec_free(struct ap_spec *s)
     ap_mem_free(s->canonical);
     ap_mem_free(s);
 }
+
+const char *ap_spec_text(const struct ap_spec *s)
+{
+    return s->canonical;
+}
+
+const char *ap_spec_name(const struct ap_spec *s)
+{
+    return s->name;
+}

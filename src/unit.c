@@ -79,13 +79,24 @@ const char *ap_unit_name(enum ap_dim dim, bool physical)
     return "";
 }
 
+/* strtod in the C locale, whatever the host program has set. */
+static double to_double(const char *text)
+{
+    static locale_t c_locale;
+    if (!c_locale)
+        c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return c_locale ? strtod_l(text, NULL, c_locale) : strtod(text, NULL);
+}
+
 const char *ap_unit_shortest(double value, char out[32])
 {
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
+        if (to_double(out) == value)
             break;
     }
+    if (strchr(out, 'e') && fabs(value) < 1e15 && value == floor(value))
+        snprintf(out, 32, "%.0f", value); /* 100, not 1e+02 */
     return out;
 }
 
@@ -118,15 +129,6 @@ static size_t number_length(const char *text)
             c++;
     }
     return (size_t)(c - text);
-}
-
-/* strtod in the C locale, whatever the host program has set. */
-static double to_double(const char *text)
-{
-    static locale_t c_locale;
-    if (!c_locale)
-        c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return c_locale ? strtod_l(text, NULL, c_locale) : strtod(text, NULL);
 }
 
 static enum ap_code bad_number(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,

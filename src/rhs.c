@@ -14,6 +14,7 @@
 #include "signal.h"
 #include "synapse.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -21,7 +22,7 @@
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c)
 {
     *r = (struct ap_rhs){.c = c};
-    size_t doubles = 3 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
+    size_t doubles = 4 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
     r->block = ap_mem_array(e, doubles, sizeof *r->block, "fields");
     r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
     r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
@@ -35,7 +36,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         {&r->v, c->n_value},         {&r->input, c->n_value},     {&r->dv, c->n_value},     {&r->dinput, c->n_value},
         {&r->rate, c->n_rate},       {&r->slope, c->n_rate},      {&r->drate, c->n_rate},   {&r->clamp_from, c->n_rate},
         {&r->clamp_to, c->n_rate},   {&r->clamp_tau, (size_t)c->n_pop}, {&r->signal, c->n_signal},
-        {&r->dsignal, c->n_signal},  {&r->scratch, c->n_signal},
+        {&r->dsignal, c->n_signal},  {&r->scratch, c->n_signal},   {&r->drift, c->n_value},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].array = next;
@@ -92,8 +93,8 @@ static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double 
 }
 
 /* Stage 2a: weighted sums, and from them the instantaneous compartments. */
-static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const double *const *w, const double *v_all,
-                       const double *rate, double *input, double *v_out)
+static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *const *w,
+                       const double *v_all, const double *rate, double *input, double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -110,6 +111,11 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const do
             else
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];
+        }
+        if (r->drifts && m->n_sum) {
+            const double *drift = r->drift + m->value + t->first;
+            for (size_t i = 0; i < n; i++)
+                in[i] = fma(time - r->drift_from, drift[i], in[i]);
         }
         if (m->kind != AP_COMP_INSTANTANEOUS)
             continue;
@@ -269,6 +275,48 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
 
 /* ---- public ---------------------------------------------------------------------------------------- */
 
+/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T. */
+static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp *m = &p->comp[k];
+        double *out = r->drift + m->value + t->first, part[256];
+        memset(out, 0, n * sizeof *out);
+        for (int s = 0; s < m->n_sum; s++) {
+            const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            if (!q->plastic || !r->now.plastic[m->sum[s]])
+                continue;
+            const double *x = sent(r->c, q, r->v, r->rate), *post = r->signal + q->post_signal.at + t->first;
+            const double *pre = r->signal + q->pre_signal.at;
+            if (q->spec->connect == AP_CONNECT_ONE) {
+                for (size_t i = 0; i < n; i++)
+                    out[i] += q->eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
+            } else if (q->d) {
+                ap_synapse_product(n, q->cols, q->d + t->first * q->cols, x, 0, part);
+                for (size_t i = 0; i < n; i++)
+                    out[i] += q->eta * part[i];
+            } else {
+                double overlap;
+                ap_synapse_product(1, q->cols, pre, x, 0, &overlap);
+                for (size_t i = 0; i < n; i++)
+                    out[i] += q->eta * post[i] * overlap;
+            }
+        }
+    }
+}
+
+void ap_rhs_drift(struct ap_rhs *r, double t)
+{
+    const struct ap_circuit *c = r->c;
+    r->drift_from = t;
+    r->drifts = true;
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int k = 0; k < c->n_task; k++)
+        drift_rows(r, &c->task[k]);
+}
+
 static void find_decay(const struct ap_rhs *r, double t, double *decay)
 {
     for (int p = 0; p < r->c->n_pop; p++)
@@ -290,7 +338,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
             stage_rates(r, &c->task[k], y, decay);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
-            stage_sums(r, &c->task[k], r->w, r->v, r->rate, r->input, r->v);
+            stage_sums(r, &c->task[k], t, r->w, r->v, r->rate, r->input, r->v);
             if (dy)
                 stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
         }

@@ -26,6 +26,10 @@ struct ap_rhs {
     double *rate, *slope;     /* [n_rate] */
     double *signal;           /* [n_signal] signals of the rules */
     double *scratch;          /* [n_signal + n_rate] */
+    /* Held weights move on between updates: input += (t - drift_from) * drift, the sums of dW/dt r at drift_from. */
+    double *drift;            /* [n_value] */
+    double drift_from;        /* ms */
+    bool drifts;
     /* tangents */
     double *dv, *dinput, *drate, *dsignal;
     const double **w, **d;    /* [n_proj] weights and products in force: in the state, or held */
@@ -41,6 +45,9 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
 
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);
+
+/* Held weights: sets drift from the weights' rates of change and the fields of the last evaluation, at time t. */
+void ap_rhs_drift(struct ap_rhs *r, double t);
 
 /* Fixes the point (t, y) at which products are taken, then jv = (d rhs / dy) v. */
 void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y);

@@ -183,8 +183,9 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
+    x->rhs.drifts = false;
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
-    if (held)
+    if (held && adaptive)
         ap_plasticity_begin(&x->plasticity);
     AP_TRY(ap_record_begin(e, &x->recorder, b, k));
     AP_TRY(ap_integrate_begin(e, &x->g));
@@ -213,9 +214,10 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
             if (averages)
                 ap_record_step(&x->recorder, h, true);
             if (held)
-                ap_plasticity_step(&x->plasticity, h);
+                ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
     }
+    x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
         if (x->c->pop[p].clamped)

@@ -163,8 +163,8 @@ static enum ap_code walk(struct ap_err *e, struct ap_run *run, const char *path,
     run->n_presented = run->n_frames = run->n_snapshot = 0;
     for (size_t at = 0; at < run->size;) {
         struct head h;
-        const char *head, *body;
-        size_t head_size, body_size, start = at;
+        const char *head = NULL, *body = NULL;
+        size_t head_size = 0, body_size = 0, start = at;
         AP_TRY(next_block(e, path, run, &at, &h, &head, &head_size, &body, &body_size));
         AP_TRY(take_block(e, run, path, start, &h, head, head_size, body, body_size, count_only));
     }

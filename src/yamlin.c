@@ -395,8 +395,8 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
 
 enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
 {
-    size_t masked_size;
-    char *masked;
+    size_t masked_size = 0;
+    char *masked = NULL;
     AP_TRY(mask_commas(e, file, text, size, &masked, &masked_size));
     enum ap_code code = parse_masked(e, t, file, masked, masked_size);
     ap_mem_free(masked);

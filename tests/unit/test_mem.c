@@ -15,6 +15,8 @@ const char *__asan_default_options(void)
     return "allocator_may_return_null=1";
 }
 
+__extension__ typedef unsigned __int128 wide;
+
 static int setup(void **state)
 {
     *state = ap_err_create();
@@ -59,7 +61,7 @@ static void test_sizes_do_not_wrap(void **state)
         size_t a = seed >> (seed % 64);
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t b = seed >> (seed >> 32) % 64;
-        unsigned __int128 product = (unsigned __int128)a * b, sum = (unsigned __int128)a + b;
+        wide product = (wide)a * b, sum = (wide)a + b;
         assert_int_equal(ap_mem_product(a, b, &out), product <= SIZE_MAX);
         assert_int_equal(ap_mem_sum(a, b, &out), sum <= SIZE_MAX);
     }

@@ -54,6 +54,9 @@ $(OBJ)/tests/%: tests/props/%.c $(OBJ)/libapical.a
 setup:            ## install what is missing (Debian), or say which packages are needed
 	$(Q)sh .ci/setup.sh
 
+data:             ## MNIST and Fashion-MNIST into data/
+	$(Q)sh .ci/data.sh
+
 clean:            ## remove everything that was built
 	$(Q)rm -rf $(BUILD)
 

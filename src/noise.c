@@ -23,7 +23,7 @@ static struct ap_rng_stream stream(const struct ap_circuit *c, int p)
 
 static size_t nodes_for(const struct ap_noise *x, double duration)
 {
-    return (size_t)ceil(duration / x->grid) + 2;
+    return (size_t)ceil(duration / x->grid) + 3;
 }
 
 enum ap_code ap_noise_init(struct ap_err *e, struct ap_noise *x, const struct ap_circuit *c, double longest)
@@ -92,9 +92,14 @@ void ap_noise_add(const struct ap_noise *x, int p, double t, size_t first, size_
     if (k + 2 > x->nodes)
         k = x->nodes - 2;
     double part = place - (double)k;
+    /* Cubic Hermite with centred slopes (Catmull & Rom 1974): continuous with its derivative, so that an integrator of
+     * higher order keeps its steps across nodes. */
     const double *low = x->node + k * x->n + x->first[p], *high = low + x->n;
+    const double *before = k > 0 ? low - x->n : low, *after = k + 2 < x->nodes ? high + x->n : high;
+    const double f = part, f2 = f * f, f3 = f2 * f;
+    const double h0 = 2 * f3 - 3 * f2 + 1, h1 = 3 * f2 - 2 * f3, s0 = 0.5 * (f3 - 2 * f2 + f), s1 = 0.5 * (f3 - f2);
     for (size_t i = first; i < last; i++)
-        out[i - first] += low[i] + part * (high[i] - low[i]);
+        out[i - first] += h0 * low[i] + h1 * high[i] + s0 * (high[i] - before[i]) + s1 * (after[i] - low[i]);
 }
 
 void ap_noise_white(const struct ap_circuit *c, int p, uint64_t step, double dt, double *out)

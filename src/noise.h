@@ -5,7 +5,7 @@
 
 #include "circuit.h"
 
-/* Nodes of an Ornstein-Uhlenbeck process every `grid` ms over one presentation, linear between them.
+/* Nodes of an Ornstein-Uhlenbeck process every `grid` ms over one presentation, a smooth cubic between them.
  *     x[k+1] = a x[k] + s sqrt(1 - a^2) N,  a = exp(-grid/tau),  s = sigma / sqrt(2 tau)
  * so that its power at low frequencies is that of white noise of amplitude sigma. */
 struct ap_noise {

@@ -7,7 +7,6 @@
  *   2. A report's interval divides the duration of every block that it covers, so its time axis is even.
  * Never: records or draws.
  * Test: tests/unit/test_spec.c, tests/cli/bad/ */
-#include "figure.h"
 #include "probe.h"
 #include "spec.h"
 
@@ -123,6 +122,11 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
     enum ap_code code = read_selections(e, s, k.of, what, &r->of, &r->n_of);
     if (read_during(e, s, k.during, what, &r->during) != AP_OK)
         code = AP_EUSAGE;
+    for (int i = 0; i < r->n_of; i++)
+        for (int j = 0; j < i; j++)
+            if (r->of[i].pop == r->of[j].pop)
+                code = ap_err_add(e, AP_EUSAGE, &k.of->at, "make another report of it",
+                                  "record: population %s is named twice", s->pop[r->of[i].pop].name);
     bool all = k.compartments->kind == AP_NODE_SCALAR && strcmp(k.compartments->text, "all") == 0;
     r->compartment = ap_mem_arena_take(e, &s->tree.arena, (size_t)items(k.compartments) + 1, sizeof *r->compartment);
     if (!r->compartment)

@@ -254,7 +254,7 @@ static bool write_mapping(struct report *r, const struct ap_sonata_population *p
                           uint64_t *pointers, uint32_t *elements, float *positions)
 {
     for (size_t i = 0; i < p->n_nodes; i++) {
-        ids[i] = i;
+        ids[i] = p->first_node + i;
         pointers[i + 1] = (i + 1) * p->n_elements;
         for (size_t k = 0; k < p->n_elements; k++) {
             elements[i * p->n_elements + k] = p->element_ids[k];

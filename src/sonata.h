@@ -26,10 +26,11 @@ void ap_sonata_discard(struct ap_sonata *s);
 /* ---- Compartment reports ---------------------------------------------------------------------------------
  */
 
-/* One reported population: each of n_nodes nodes (ids 0 ... n_nodes-1) has the same n_elements elements. */
+/* One reported population: each of n_nodes nodes (ids first_node, first_node + 1, ...) has the same n_elements elements. */
 struct ap_sonata_population {
     const char *name;            /* characters outside [A-Za-z0-9_-] become '_' */
     const char *variable, *unit; /* such as "v", "mV" */
+    uint64_t first_node;
     size_t n_nodes, n_elements;  /* both >= 1 */
     const uint32_t *element_ids; /* [n_elements]: section 0 soma, 1 basal, 2 apical */
     const double *element_pos;   /* [n_elements], 0 ... 1 along the section; NULL: 0.5 */

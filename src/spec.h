@@ -192,6 +192,16 @@ struct ap_figure_spec {
     bool *during;                    /* [n_block] */
 };
 
+/* A row of the figure table (figure.c). */
+struct ap_run;
+struct ap_figure_row {
+    struct ap_row row;
+    /* Whether the figure can be drawn at all: NULL when the keys' own checks suffice. */
+    enum ap_code (*check)(struct ap_err *e, const struct ap_spec *s, const struct ap_figure_spec *f);
+    /* Draws one PNG to `path`. AP_EUSAGE with a hint when the run holds no data for it. */
+    enum ap_code (*draw)(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f, const char *path);
+};
+
 struct ap_integrator_spec {
     const struct ap_integrator_row *row;
     double rtol, atol;

@@ -24,19 +24,41 @@ static inline double fold_lanes(double lane[LANES])
     return lane[0];
 }
 
+/* One row: LANES running sums. */
+static inline double row_product(size_t cols, const double *restrict row, const double *restrict x)
+{
+    size_t whole = cols / LANES * LANES;
+    double lane[LANES] = {0};
+    for (size_t j = 0; j < whole; j += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] = fma(row[j + l], x[j + l], lane[l]);
+    for (size_t j = whole; j < cols; j++)
+        lane[j - whole] = fma(row[j], x[j], lane[j - whole]);
+    return fold_lanes(lane);
+}
+
+/* Four rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. */
 AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w, const double *restrict x, int add,
                                   double *restrict out)
 {
-    size_t whole = cols / LANES * LANES;
-    for (size_t i = 0; i < rows; i++) {
+    enum { ROWS = 4 };
+    size_t whole = cols / LANES * LANES, i = 0;
+    for (; i + ROWS <= rows; i += ROWS) {
         const double *row = w + i * cols;
-        double lane[LANES] = {0};
+        double lane[ROWS][LANES] = {{0}};
         for (size_t j = 0; j < whole; j += LANES)
-            for (int l = 0; l < LANES; l++)
-                lane[l] = fma(row[j + (size_t)l], x[j + (size_t)l], lane[l]);
-        for (size_t j = whole; j < cols; j++)
-            lane[j - whole] = fma(row[j], x[j], lane[j - whole]);
-        double sum = fold_lanes(lane);
+            for (size_t r = 0; r < ROWS; r++)
+                for (size_t l = 0; l < LANES; l++)
+                    lane[r][l] = fma(row[r * cols + j + l], x[j + l], lane[r][l]);
+        for (size_t r = 0; r < ROWS; r++) {
+            for (size_t j = whole; j < cols; j++)
+                lane[r][j - whole] = fma(row[r * cols + j], x[j], lane[r][j - whole]);
+            double sum = fold_lanes(lane[r]);
+            out[i + r] = add ? out[i + r] + sum : sum;
+        }
+    }
+    for (; i < rows; i++) {
+        double sum = row_product(cols, w + i * cols, x);
         out[i] = add ? out[i] + sum : sum;
     }
 }

@@ -1,0 +1,181 @@
+/* info.c: the manual, printed from the tables of descriptors.
+ *
+ * In:   the registry.
+ * Out:  text.
+ * Invariants:
+ *   1. Every line comes from a row that parser and engine use: the manual cannot drift from the program.
+ * Never: prints.
+ * Test: tests/cli/test_commands.sh, tests/unit/test_registry.c */
+#include "manifest.h"
+#include "mem.h"
+#include "registry.h"
+#include "transfer.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct text {
+    struct ap_err *e;
+    char *bytes;
+    size_t used, size;
+    bool failed;
+};
+
+static void add(struct text *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct text *x, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    size_t n = strlen(line);
+    if (!x->failed && x->used + n + 1 > x->size) {
+        void *block = x->bytes;
+        size_t size = 2 * x->size + n + 4096;
+        x->failed = ap_mem_grow(x->e, &block, x->used, size, 1, "text") != AP_OK;
+        if (!x->failed) {
+            x->bytes = block;
+            x->size = size;
+        }
+    }
+    if (x->failed)
+        return;
+    memcpy(x->bytes + x->used, line, n + 1);
+    x->used += n;
+}
+
+static const char *kind_text(const struct ap_key *k, char out[256])
+{
+    switch (k->kind) {
+    case AP_KEY_SWITCH:
+        return "on or off";
+    case AP_KEY_INTEGER:
+        return "a whole number";
+    case AP_KEY_PAIR:
+        return "[low, high]";
+    case AP_KEY_TEXT:
+        return "text";
+    case AP_KEY_NAME:
+        return "a name";
+    case AP_KEY_NODE:
+        return k->dim == AP_DIM_NONE ? "" : ap_unit_accepted(k->dim);
+    case AP_KEY_CHOICE: {
+        size_t used = 0;
+        for (int i = 0; k->choices[i]; i++)
+            used += (size_t)snprintf(out + used, 256 - used, "%s%s", i ? " or " : "", k->choices[i]);
+        return out;
+    }
+    default:
+        return ap_unit_accepted(k->dim);
+    }
+}
+
+static void add_keys(struct text *x, const struct ap_key *keys, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const struct ap_key *k = &keys[i];
+        char kind[256], low[32], high[32];
+        add(x, "    %-14s %s\n", k->name, k->doc);
+        const char *what = kind_text(k, kind);
+        add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
+            !k->fallback      ? "required"
+            : !*k->fallback   ? "optional"
+                              : "default ",
+            k->fallback ? k->fallback : "");
+        if (k->min != 0 || k->max != 0) {
+            const char *unit = ap_unit_name(k->dim, false);
+            if (k->min == AP_POSITIVE)
+                add(x, "; greater than 0");
+            else if (!isinf(k->min))
+                add(x, "; from %s", ap_unit_shortest(k->min, low));
+            if (!isinf(k->max))
+                add(x, "%s %s", k->min == AP_POSITIVE ? ", up to" : " to", ap_unit_shortest(k->max, high));
+            if (*unit)
+                add(x, " %s", unit);
+        }
+        add(x, "\n");
+    }
+}
+
+static void add_row(struct text *x, const struct ap_table *t, const struct ap_row *r, bool keys)
+{
+    add(x, "  %-18s %s\n", r->name, r->doc);
+    if (*r->unit && strcmp(r->unit, "1") != 0)
+        add(x, "  %-18s unit: %s\n", "", r->unit);
+    if (*r->source)
+        add(x, "  %-18s source: %s\n", "", r->source);
+    if (t == &ap_transfer_table) {
+        const struct ap_transfer_row *f = (const struct ap_transfer_row *)r;
+        for (int i = 0; i < f->n_params; i++)
+            add(x, "  %-18s %s: %s; default %g\n", "", f->param[i], f->param_doc[i], f->fallback[i]);
+    }
+    if (keys)
+        add_keys(x, r->keys, r->n_keys);
+}
+
+static void add_table(struct text *x, const struct ap_table *t, const char *row)
+{
+    if (!row)
+        add(x, "%s: %s\n\n", t->thing, t->doc);
+    for (int i = 0; i < t->n; i++) {
+        const struct ap_row *r = ap_registry_row(t, i);
+        if (!row || strcmp(row, r->name) == 0)
+            add_row(x, t, r, true);
+    }
+    if (t->n_shared && (!row || t->n_shared)) {
+        add(x, "\n  keys of every %s:\n", t->thing);
+        add_keys(x, t->shared, t->n_shared);
+    }
+}
+
+char *ap_info(const char *thing, struct ap_err *e)
+{
+    struct text x = {.e = e};
+    int n;
+    const struct ap_table *const *tables = ap_registry_tables(&n);
+    char name[64] = "";
+    const char *slash = thing ? strchr(thing, '/') : NULL;
+    if (thing)
+        snprintf(name, sizeof name, "%.*s", slash ? (int)(slash - thing) : (int)strlen(thing), thing);
+    if (!thing) {
+        add(&x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one row:\n\n");
+        for (int i = 0; i < n; i++)
+            add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);
+        return x.failed ? NULL : x.bytes;
+    }
+    const char *names[32];
+    for (int i = 0; i < n; i++) {
+        size_t length = strlen(tables[i]->thing); /* the plural is understood too */
+        names[i] = tables[i]->thing;
+        bool plural = strncmp(name, names[i], length) == 0 && strcmp(name + length, "s") == 0;
+        if (strcmp(name, names[i]) != 0 && !plural && !(tables[i] == &ap_stimulus_table && strcmp(name, "stimuli") == 0))
+            continue;
+        if (slash && !ap_registry_need(e, tables[i], NULL, "info", slash + 1))
+            return NULL;
+        add_table(&x, tables[i], slash ? slash + 1 : NULL);
+        return x.failed ? NULL : x.bytes;
+    }
+    char hint[AP_ERR_HINT];
+    ap_err_add(e, AP_EUSAGE, NULL, ap_schema_suggest(name, names, n, hint), "info: there is no thing '%s'", name);
+    return NULL;
+}
+
+void ap_free(char *text)
+{
+    ap_mem_free(text);
+}
+
+const char *ap_version(void)
+{
+    return AP_VERSION;
+}
+
+char *ap_version_details(struct ap_err *e)
+{
+    char *out = ap_mem_array(e, 2048, 1, "text");
+    if (out)
+        ap_manifest_versions(out, 2048);
+    return out;
+}

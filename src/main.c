@@ -1,0 +1,96 @@
+/* main.c: the command line: one verb, one cmd_*.c.
+ *
+ * In:   argv.
+ * Out:  an exit code (enum ap_code).
+ * Invariants:
+ *   1. Errors go to stderr, results to stdout.
+ * Never: knows the engine; verbs use the public header alone.
+ * Test: tests/cli/test_commands.sh */
+#include "cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *arguments, *doc;
+} VERBS[] = {
+    {"run", cmd_run, "FILE", "simulate a circuit file; leave recordings, weights and figures"},
+    {"check", cmd_check, "FILE", "validate a circuit file; print its explicit form or its size"},
+    {"render", cmd_render, "RUN", "draw figures of a finished run again, or others"},
+    {"info", cmd_info, "[THING]", "the manual: cells, transfer functions, signals, rules, stimuli, ..."},
+    {"version", cmd_version, "", "version and what it was built with"},
+};
+enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
+
+int cmd_errors(const struct ap_err *e, int code)
+{
+    for (int i = 0; i < ap_err_count(e); i++) {
+        int line, col;
+        const char *file = ap_err_place(e, i, &line, &col);
+        if (*file && line > 0)
+            fprintf(stderr, "%s:%d:%d: ", file, line, col);
+        else if (*file)
+            fprintf(stderr, "%s: ", file);
+        else
+            fprintf(stderr, "apical: ");
+        fprintf(stderr, "error: %s\n", ap_err_message(e, i));
+        if (*ap_err_hint(e, i))
+            fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
+    }
+    if (ap_err_dropped(e) > 0)
+        fprintf(stderr, "and %d more errors\n", ap_err_dropped(e));
+    return ap_err_count(e) && code != AP_STOPPED && code != AP_INTERRUPTED ? (int)ap_err_code(e) : code;
+}
+
+int cmd_usage(const char *verb, const char *text, const char *subject)
+{
+    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text, *subject ? " " : "", subject,
+            verb);
+    return AP_EUSAGE;
+}
+
+int cmd_number(const char *verb, const char *option, const char *text, long max, long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtol(text, &end, 10);
+    if (errno == 0 && end != text && *end == 0 && *out >= 1 && *out <= max)
+        return 1;
+    fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, option, text, max);
+    return 0;
+}
+
+static void help(FILE *to)
+{
+    fprintf(to, "apical %s: a simulator of dendritic cortical microcircuits\n\nUsage: apical VERB [ARGUMENTS]\n\n", ap_version());
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(to, "  %-8s %-8s %s\n", VERBS[i].name, VERBS[i].arguments, VERBS[i].doc);
+    fprintf(to, "\n`apical VERB --help` explains one, with an example.\n"
+                "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
+                "75 stopped by a signal, 130 interrupted twice.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? AP_EUSAGE : AP_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return cmd_version(0, NULL);
+    for (int i = 0; i < N_VERBS; i++)
+        if (strcmp(argv[1], VERBS[i].name) == 0) {
+            int code = VERBS[i].run(argc - 1, argv + 1);
+            if (fflush(stdout) != 0 || ferror(stdout)) {
+                fprintf(stderr, "apical: cannot write to standard output: %s\n", strerror(errno));
+                return code ? code : AP_EIO;
+            }
+            return code;
+        }
+    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n", argv[1]);
+    return AP_EUSAGE;
+}

@@ -1,0 +1,144 @@
+/* probe.c: quantities recorded once per presentation.
+ *
+ * In:   fields of the right-hand side, weights in force.
+ * Out:  one or a few numbers; sim.c averages them over time or takes the last.
+ * Invariants:
+ *   1. A probe reads and never writes: probing cannot change a run.
+ * Never: keeps anything between calls.
+ * Test: tests/unit/test_probe.c */
+#include "probe.h"
+#include "rhs.h"
+
+#include <math.h>
+
+static const double *potential(const struct ap_probe_view *v, int pop, int comp)
+{
+    return v->rhs->v + v->rhs->c->pop[pop].comp[comp].value;
+}
+
+static const double *rate(const struct ap_probe_view *v, int pop)
+{
+    return v->rhs->rate + v->rhs->c->pop[pop].rate;
+}
+
+/* Sum over the selected neurons of (a - b)^2; b NULL: of a^2. */
+static double squares(const struct ap_selection *of, const double *a, const double *b)
+{
+    double sum = 0;
+    for (int64_t i = of->first; i < of->last; i++) {
+        double d = a[i] - (b ? b[i] : 0);
+        sum = fma(d, d, sum);
+    }
+    return sum;
+}
+
+static void squared_potential(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_probe_spec *s = v->spec;
+    double rest = v->rhs->c->pop[s->of.pop].comp[s->of.comp].rest, sum = 0;
+    const double *u = potential(v, s->of.pop, s->of.comp);
+    for (int64_t i = s->of.first; i < s->of.last; i++)
+        sum = fma(u[i] - rest, u[i] - rest, sum);
+    out[0] = sum;
+}
+
+static void nudge_mismatch(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_proj *p = &v->rhs->c->proj[v->spec->proj];
+    const struct ap_selection all = {.first = 0, .last = (int64_t)p->rows};
+    out[0] = squares(&all, potential(v, p->pre, p->pre_comp < 0 ? 0 : p->pre_comp), potential(v, p->post, p->post_comp));
+}
+
+static void rate_error(const struct ap_probe_view *v, double *out)
+{
+    out[0] = squares(&v->spec->of, rate(v, v->spec->of.pop), rate(v, v->spec->target.pop));
+}
+
+static void potential_error(const struct ap_probe_view *v, double *out)
+{
+    out[0] = squares(&v->spec->of, potential(v, v->spec->of.pop, 0), potential(v, v->spec->target.pop, 0));
+}
+
+/* Squared distance of the dendritic prediction of the soma, teacher or apical drive left out, from the target. */
+static void prediction_error(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_probe_spec *s = v->spec;
+    const struct ap_pop *p = &v->rhs->c->pop[s->of.pop];
+    const double *u = potential(v, s->of.pop, s->of.comp), *target = potential(v, s->target.pop, 0);
+    const struct ap_comp *soma = &p->comp[0];
+    double total = soma->leak, own = 0, sum = 0;
+    for (int i = 0; i < soma->n_couple; i++) {
+        total += soma->couple[i].conductance;
+        own = soma->couple[i].from == s->of.comp ? soma->couple[i].conductance : own;
+    }
+    for (int64_t i = s->of.first; i < s->of.last; i++) {
+        double d = own / total * u[i] - target[i];
+        sum = fma(d, d, sum);
+    }
+    out[0] = sum;
+}
+
+static int64_t largest(const double *x, int64_t first, int64_t last)
+{
+    int64_t best = first;
+    for (int64_t i = first + 1; i < last; i++)
+        if (x[i] > x[best])
+            best = i;
+    return best - first;
+}
+
+/* Columns: wrong (1 or 0), answer, class. */
+static void class_error(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_selection *of = &v->spec->of;
+    out[1] = (double)largest(rate(v, of->pop), of->first, of->last);
+    out[2] = (double)largest(rate(v, v->spec->target.pop), of->first, of->last);
+    out[0] = out[1] != out[2];
+}
+
+/* Angle in degrees between the matrix of one projection and the transposed matrix of another. */
+static void transposed_angle(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_proj *a = &v->rhs->c->proj[v->spec->proj];
+    const double *wa = v->rhs->w[v->spec->proj], *wb = v->rhs->w[v->spec->other];
+    double dot = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->cols; j++) {
+            double x = wa[i * a->cols + j], y = wb[j * a->rows + i];
+            dot = fma(x, y, dot);
+            aa = fma(x, x, aa);
+            bb = fma(y, y, bb);
+        }
+    double cosine = dot / sqrt(aa * bb);
+    out[0] = acos(cosine > 1 ? 1 : cosine < -1 ? -1 : cosine) * (180 / 3.14159265358979323846);
+}
+
+static const struct ap_probe_row PROBES[] = {
+    {{"squared-potential", "time average of the squared norm of a compartment's potential against rest; apical: the local error",
+      "potential^2", "Sacramento et al. 2018, Fig. 1C, 2C", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_COMP, true, true, false, 1, {""}, squared_potential},
+    {{"mismatch", "time average of the squared distance between the two sides of a nudging", "potential^2",
+      "Sacramento et al. 2018, Fig. 1C, 2C", NULL, 0},
+     AP_PROBE_PROJ, true, true, false, 1, {""}, nudge_mismatch},
+    {{"rate-error", "squared distance of the rates from the target's at the end of the presentation", "rate^2",
+      "Sacramento et al. 2018, Fig. 2C", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_TARGET, false, true, false, 1, {""}, rate_error},
+    {{"potential-error", "squared distance of the soma potentials from the target's at the end of the presentation",
+      "potential^2", "", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_TARGET, false, true, false, 1, {""}, potential_error},
+    {{"prediction-error",
+      "time average of the squared distance from the target of what a dendrite alone predicts of the soma", "potential^2", "",
+      NULL, 0},
+     AP_PROBE_POP | AP_PROBE_COMP | AP_PROBE_TARGET, true, true, false, 1, {""}, prediction_error},
+    {{"class-error", "whether the most active neuron is not the target's, at the end of the presentation", "1", "", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_TARGET, false, true, true, 3, {"", "answer", "class"}, class_error},
+    {{"transposed-angle", "angle between a projection's weights and another's transposed: feedback alignment", "degrees",
+      "Sacramento et al. 2018, Fig. S1", NULL, 0},
+     AP_PROBE_PROJ | AP_PROBE_OTHER, false, false, false, 1, {""}, transposed_angle},
+};
+
+const struct ap_table ap_probe_table = {
+    .thing = "probe",
+    .doc = "quantities recorded once per presentation",
+    AP_TABLE(PROBES),
+};

@@ -1,0 +1,251 @@
+/* sim.c: the loop over presentations: one epoch is one presentation.
+ *
+ * In:   a circuit, an integrator, a recorder.
+ * Out:  the state after each presentation; blocks of the log.
+ * Invariants:
+ *   1. A presentation starts from the state and the counters alone: nothing of the integrator's history is carried.
+ *   2. Recording, figures, progress and threads do not change the state.
+ *   3. A potential that is not finite or beyond `limit` stops the run within the step, named with its place and time.
+ * Never: prints.
+ * Test: tests/unit/test_sim.c, tests/cli/ */
+#include "sim.h"
+
+#include <math.h>
+#include <string.h>
+
+uint64_t ap_sim_presentations(const struct ap_spec *s)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < s->n_program; i++)
+        n += (uint64_t)s->block[s->program[i]].presentations;
+    return n;
+}
+
+enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spec *s)
+{
+    *x = (struct ap_sim){.spec = s, .recorder.log.file.fd = -1};
+    if (!(x->c = ap_circuit_build(e, s)))
+        return ap_err_code(e) ? ap_err_code(e) : AP_EMEMORY;
+    AP_TRY(ap_rhs_init(e, &x->rhs, x->c));
+    bool noisy = false;
+    for (int p = 0; p < s->n_pop; p++)
+        noisy = noisy || s->pop[p].noise > 0;
+    if (noisy && s->integrator.row->adaptive) {
+        double longest = 0;
+        for (int b = 0; b < s->n_block; b++)
+            longest = fmax(longest, s->block[b].duration);
+        AP_TRY(ap_noise_init(e, &x->noise, x->c, longest));
+        x->rhs.noise = &x->noise;
+    }
+    AP_TRY(ap_integrate_create(e, &x->g, &s->integrator, &x->rhs));
+    AP_TRY(ap_plasticity_init(e, &x->plasticity, &x->rhs));
+    x->clamp = ap_mem_array(e, x->c->n_rate, sizeof *x->clamp, "clamped potentials");
+    x->shown = ap_mem_array(e, (size_t)s->n_block + 1, sizeof *x->shown, "schedule");
+    if (!x->clamp || !x->shown)
+        return AP_EMEMORY;
+    ap_circuit_start(x->c, x->g.y);
+    return AP_OK;
+}
+
+enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path)
+{
+    AP_TRY(ap_record_open(e, &x->recorder, x->c, &x->rhs, path));
+    return ap_record_weights(e, &x->recorder, "initial");
+}
+
+void ap_sim_close(struct ap_sim *x)
+{
+    ap_record_close(NULL, &x->recorder);
+    ap_plasticity_free(&x->plasticity);
+    ap_integrate_free(&x->g);
+    ap_noise_free(&x->noise);
+    ap_rhs_free(&x->rhs);
+    ap_mem_free(x->clamp);
+    ap_mem_free(x->shown);
+    ap_circuit_free(x->c);
+    *x = (struct ap_sim){.recorder.log.file.fd = -1};
+}
+
+/* ---- what goes wrong ------------------------------------------------------------------------------- */
+
+static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k, size_t at)
+{
+    char where[AP_ERR_PATH], value[32];
+    ap_circuit_where(x->c, at, where);
+    double u = x->g.y[at];
+    if (isfinite(u))
+        snprintf(value, sizeof value, "%.4g", u);
+    else
+        snprintf(value, sizeof value, "%s", isnan(u) ? "not a number" : u > 0 ? "infinite" : "minus infinite");
+    bool learns = false, bounded = true;
+    for (int i = 0; i < x->c->n_proj; i++)
+        learns = learns || (x->c->proj[i].plastic && b->plastic[i]);
+    for (int p = 0; p < x->c->n_pop; p++) {
+        const char *name = x->c->pop[p].spec->transfer->row.name;
+        bounded = bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
+    }
+    const char *hint = "shorten the integrator's `step`, or check the weights";
+    if (learns)
+        hint = "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it acts on";
+    else if (!bounded)
+        hint = "likely cause: feedback through an unbounded transfer function; lower the apical or nudging conductance, or "
+               "the weights, or use logistic";
+    return ap_err_add(e, AP_ENUMERIC, NULL, hint,
+                      "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)", where,
+                      value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
+}
+
+static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
+{
+    double limit = x->spec->integrator.limit;
+    for (size_t i = 0; i < x->c->n_membrane; i++)
+        if (!(fabs(x->g.y[i]) <= limit))
+            return ran_away(e, x, b, k, i);
+    return AP_OK;
+}
+
+/* The integrator gave up: name the potential that changes fastest. */
+static enum ap_code gave_up(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
+{
+    char where[AP_ERR_PATH];
+    double *dy = ap_mem_array(e, x->c->n_state, sizeof *dy, "derivatives");
+    if (!dy)
+        return AP_ENUMERIC;
+    ap_rhs_eval(&x->rhs, x->g.t, x->g.y, dy);
+    size_t worst = 0;
+    for (size_t i = 0; i < x->c->n_membrane; i++)
+        if (!(fabs(dy[i]) <= fabs(dy[worst])))
+            worst = i;
+    ap_circuit_where(x->c, worst, where);
+    ap_err_add(e, AP_ENUMERIC, NULL, NULL, "at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
+               x->time + x->g.t, b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
+    ap_mem_free(dy);
+    return AP_ENUMERIC;
+}
+
+/* ---- one presentation ------------------------------------------------------------------------------ */
+
+/* Clamped populations: from where they are now towards the new pattern. Returns the pattern's number. */
+static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, uint64_t shown)
+{
+    struct ap_circuit *c = x->c;
+    uint64_t index = shown;
+    for (int p = 0; p < c->n_pop; p++) /* the first finite stimulus says how many patterns a round has */
+        if (c->pop[p].clamped && b->stim[p] >= 0 && c->stim[b->stim[p]].count > 0) {
+            index = ap_stimulus_index(&c->stim[b->stim[p]], b->order, (uint64_t)(b - x->spec->block), shown);
+            break;
+        }
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_pop *pop = &c->pop[p];
+        double *from = x->rhs.clamp_from + pop->rate, *to = x->rhs.clamp_to + pop->rate;
+        x->rhs.clamp_tau[p] = 0;
+        if (!pop->clamped)
+            continue;
+        memcpy(from, x->clamp + pop->rate, pop->n * sizeof *from);
+        if (b->stim[p] < 0)
+            continue; /* nothing reads it */
+        struct ap_stimulus *st = &c->stim[b->stim[p]];
+        int input = st->stim->p.input ? st->stim->p.input_pop : -1;
+        st->other = input >= 0 && b->stim[input] >= 0 ? &c->stim[b->stim[input]] : NULL;
+        ap_stimulus_potential(st, index, to);
+        x->rhs.clamp_tau[p] = st->stim->smoothing;
+    }
+    return index;
+}
+
+static void reset_state(struct ap_sim *x)
+{
+    struct ap_circuit *c = x->c;
+    for (int k = 0; k < c->n_part; k++) {
+        const struct ap_part *p = &c->part[k];
+        for (size_t i = 0; p->proj < 0 && i < p->n; i++)
+            x->g.y[p->start + i] = c->pop[p->pop].comp[p->comp].rest;
+        for (size_t i = 0; p->proj >= 0 && p->lowpass && i < p->n; i++)
+            x->g.y[p->start + i] = 0;
+    }
+    for (int i = 0; i < c->n_proj; i++)
+        if (c->proj[i].d)
+            memset(c->proj[i].d, 0, c->proj[i].rows * c->proj[i].cols * sizeof(double));
+}
+
+enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uint64_t k)
+{
+    int block = x->spec->program[program];
+    const struct ap_block_spec *b = &x->spec->block[block];
+    if (k == 0 && b->restart)
+        x->shown[block] = 0;
+    uint64_t pattern = set_patterns(x, b, x->shown[block]++);
+    x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
+    if (x->rhs.noise)
+        ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
+    if (b->reset)
+        reset_state(x);
+
+    bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
+    bool averages = ap_record_averages(&x->recorder);
+    ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
+    if (held)
+        ap_plasticity_begin(&x->plasticity);
+    AP_TRY(ap_record_begin(e, &x->recorder, b, k));
+    AP_TRY(ap_integrate_begin(e, &x->g));
+    for (int64_t steps = 0; x->g.t < b->duration; steps++) {
+        if (steps == x->spec->integrator.max_steps)
+            return ap_err_add(e, AP_ENUMERIC, NULL, "raise `max-steps`, or loosen `rtol`",
+                              "more than %lld steps in presentation %llu of block %s, at %.6g ms of it", (long long)steps,
+                              (unsigned long long)k, b->name, x->g.t);
+        enum ap_code code = ap_integrate_step(e, &x->g, b->duration);
+        if (code == AP_ENUMERIC)
+            gave_up(e, x, b, k);
+        AP_TRY(code);
+        AP_TRY(check_state(e, x, b, k));
+        double h = x->g.t - x->g.t_before;
+        if (!adaptive) { /* Euler: the fields are still those at the beginning of the step */
+            if (averages)
+                ap_record_step(&x->recorder, h, false);
+            if (held)
+                ap_rhs_signals(&x->rhs);
+        }
+        AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
+        if (!adaptive && held)
+            ap_plasticity_euler(&x->plasticity, h);
+        if (adaptive && (held || averages)) {
+            ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
+            if (averages)
+                ap_record_step(&x->recorder, h, true);
+            if (held)
+                ap_plasticity_step(&x->plasticity, h);
+        }
+    }
+    ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
+    for (int p = 0; p < x->c->n_pop; p++)
+        if (x->c->pop[p].clamped)
+            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value, x->c->pop[p].n * sizeof(double));
+    if (x->rhs.noise)
+        ap_noise_finish(&x->noise, b->duration);
+    const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k, pattern, x->time, b->duration};
+    AP_TRY(ap_record_end(e, &x->recorder, &shown, x->presentation));
+    x->time += b->duration;
+    x->presentation++;
+    return AP_OK;
+}
+
+void ap_sim_settle(struct ap_sim *x)
+{
+    for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
+        struct ap_proj *p = &x->c->proj[i];
+        if (!p->plastic)
+            continue;
+        memcpy(p->w, x->g.y + p->w_state, p->rows * p->cols * sizeof(double));
+        if (p->d)
+            memcpy(p->d, x->g.y + p->d_state, p->rows * p->cols * sizeof(double));
+    }
+}
+
+struct ap_hash ap_sim_digest(const struct ap_sim *x)
+{
+    struct ap_hash h = {0};
+    ap_hash_add(&h, x->g.y, x->c->n_state * sizeof(double));
+    ap_hash_add(&h, x->c->weights, x->c->n_weights * sizeof(double));
+    ap_hash_add(&h, x->clamp, x->c->n_rate * sizeof(double));
+    return h;
+}

@@ -1,0 +1,41 @@
+/* sim.h: the loop over presentations. */
+#ifndef AP_SIM_H
+#define AP_SIM_H
+
+#include "hash.h"
+#include "integrate.h"
+#include "plasticity.h"
+#include "record.h"
+
+struct ap_sim {
+    const struct ap_spec *spec;
+    struct ap_circuit *c;
+    struct ap_rhs rhs;
+    struct ap_noise noise;
+    struct ap_integrator g;
+    struct ap_plasticity plasticity;
+    struct ap_recorder recorder;
+    double *clamp;            /* [n_rate] clamped potentials at the end of the last presentation */
+    uint64_t *shown;          /* [n_block] presentations of each block so far */
+    uint64_t presentation;    /* over the run */
+    double time;              /* ms over the run */
+};
+
+/* Builds everything and writes nothing. */
+enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spec *s);
+/* Creates the log at `path`, with circuit and initial weights. Must come before the first presentation. */
+enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path);
+void ap_sim_close(struct ap_sim *x);
+
+/* One presentation: `program` is the place in the program, k counts within this pass of the block. */
+enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uint64_t k);
+
+/* With coupled weights: copies them from the state into the circuit, for saving. */
+void ap_sim_settle(struct ap_sim *x);
+
+/* Digest of potentials, weights, low-passed products and clamped potentials. */
+struct ap_hash ap_sim_digest(const struct ap_sim *x);
+
+uint64_t ap_sim_presentations(const struct ap_spec *s);
+
+#endif

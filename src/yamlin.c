@@ -262,11 +262,11 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
 static const char MASK[] = "\xEE\x80\x80"; /* U+E000 */
 
 /* With text[0] an opening parenthesis: the distance of the one that closes the call, 0 when there is no call. A call
- * stays on its line and holds neither quotes nor brackets. *seen: how far it looked. */
+ * stays on its line and holds neither quotes, brackets nor another call. *seen: how far it looked. */
 static size_t call_length(const char *text, size_t size, size_t *seen)
 {
     size_t i = 1;
-    while (i < size && !strchr(")\"'[]{}\r\n", text[i]) && !(text[i] == '#' && text[i - 1] == ' '))
+    while (i < size && !strchr("()\"'[]{}\r\n", text[i]) && !(text[i] == '#' && text[i - 1] == ' '))
         i++; /* strchr also stops at a zero byte */
     *seen = i;
     return i < size && text[i] == ')' ? i : 0;
@@ -308,12 +308,15 @@ static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *
     }
     char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
     size_t used = 0, call = 0, quiet = 0; /* ends of the call, and of what holds none */
-    char before = '\n';                   /* the last character that is no blank */
+    char before = '\n', earlier = '\n';   /* the last two characters that are no blanks */
+    bool blank = false, lead = true;      /* a blank since then; nothing but "- " and "? " on this line yet */
     for (size_t i = 0; out && i < size; i++) {
         char c = text[i];
         if (i >= quiet) {
-            if ((c == '"' || c == '\'') && strchr("\n[{,:-?", before))
-                quiet = i + quote_length(text + i, size - i);
+            bool starts = strchr("\n[{,", before) || (lead && blank) ||
+                          (before == ':' && (blank || earlier == '"' || earlier == '\''));
+            if ((c == '"' || c == '\'') && starts)
+                quiet = i + quote_length(text + i, size - i) + 1;
             else if (c == '#' && (i == 0 || strchr(" \t\n", text[i - 1]))) {
                 const char *stop = memchr(text + i, '\n', size - i);
                 quiet = stop ? (size_t)(stop - text) : size;
@@ -328,8 +331,12 @@ static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *
             used += 3;
         } else
             out[used++] = c;
-        if (c != ' ' && c != '\t' && c != '\r')
+        blank = c == ' ' || c == '\t' || c == '\r';
+        if (!blank) {
+            earlier = before;
             before = c;
+            lead = c == '\n' || (lead && (c == '-' || c == '?'));
+        }
     }
     *masked = out;
     *masked_size = used;
@@ -397,6 +404,10 @@ enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *fi
 {
     size_t masked_size = 0;
     char *masked = NULL;
+    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
+        text += 3;
+        size -= 3;
+    }
     AP_TRY(mask_commas(e, file, text, size, &masked, &masked_size));
     enum ap_code code = parse_masked(e, t, file, masked, masked_size);
     ap_mem_free(masked);
@@ -575,8 +586,9 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
             size_t far, length = call_length(s + i, size - i, &far);
             call = i + length;
             seen = i + far;
+            plain = length > 0 || !in_flow; /* else a later scalar could close it */
         }
-        if (must_escape(s + i, &point) || (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0)) ||
+        if (must_escape(s + i, &point) || (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0 || (in_flow && s[i + 1] == '?'))) ||
             (s[i] == '#' && i > 0 && s[i - 1] == ' ') || (in_flow && strchr(",[]{}", s[i]) && !(s[i] == ',' && i < call)) ||
             (s[i] == ' ' && s[i + 1] == 0))
             plain = false;
@@ -627,7 +639,7 @@ static void put_node(struct text *x, const struct ap_node *n, int indent, bool i
         for (int k = 0; k < indent; k++)
             put(x, " ");
         if (map) {
-            put_scalar(x, c->key, false);
+            put_scalar(x, c->key, true); /* what follows on this line may be a flow collection */
             put(x, ":");
         } else
             put(x, "-");

@@ -79,8 +79,8 @@ static void test_what_could_drive_a_terminal_is_escaped(void **state)
                         "Gr\xc3\xb6\xc3\x9f"
                         "e \xe2\x86\x92 \xf0\x9f\xa7\xa0");
     assert_string_equal(added(e, "\xc3"), "\\xc3");
-    assert_string_equal(added(e, "\xc0\xaf"), "\\xc0\\xaf");                 /* overlong */
-    assert_string_equal(added(e, "\xed\xa0\x80"), "\\xed\\xa0\\x80");         /* surrogate */
+    assert_string_equal(added(e, "\xc0\xaf"), "\\xc0\\xaf");                   /* overlong */
+    assert_string_equal(added(e, "\xed\xa0\x80"), "\\xed\\xa0\\x80");          /* surrogate */
     assert_string_equal(added(e, "\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80"); /* beyond Unicode */
     struct ap_place at = {"a\x1b.yaml", 1, 1};
     int line, col;

@@ -101,8 +101,8 @@ static void test_a_full_disk_leaves_the_old_file(void **state)
     limit.rlim_max = before.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
-    enum ap_code code = ap_io_write(e, in("a"), bytes, sizeof bytes), fresh = ap_io_write(e, in("b"), bytes, 5000),
-                 log = ap_io_append(e, &f, bytes, sizeof bytes);
+    enum ap_code code = ap_io_write(e, in("a"), bytes, sizeof bytes),
+                 fresh = ap_io_write(e, in("b"), bytes, 5000), log = ap_io_append(e, &f, bytes, sizeof bytes);
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(code, AP_EIO);
     assert_int_equal(fresh, AP_EIO);
@@ -198,7 +198,7 @@ static void test_appending(void **state)
         assert_int_equal(ap_io_append(e, &f, "0123456789", 10), AP_OK);
     assert_int_equal(f.size, 1000);
     assert_int_equal(ap_io_append_close(e, &f), AP_OK);
-    assert_int_equal(ap_io_append_close(e, &f), AP_OK); /* twice is no error */
+    assert_int_equal(ap_io_append_close(e, &f), AP_OK);            /* twice is no error */
     assert_int_equal(ap_io_append_open(e, &g, in("log")), AP_EIO); /* never onto an old log */
     assert_int_equal(g.fd, -1);
     assert_int_equal(ap_io_append(e, &g, "x", 1), AP_EIO);

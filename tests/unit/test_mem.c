@@ -65,8 +65,9 @@ static void test_sizes_do_not_wrap(void **state)
         assert_int_equal(ap_mem_product(a, b, &out), product <= SIZE_MAX);
         assert_int_equal(ap_mem_sum(a, b, &out), sum <= SIZE_MAX);
     }
-    static const size_t HUGE[][2] = {{SIZE_MAX, 8}, {SIZE_MAX / 8 + 2, 8}, {SIZE_MAX, 1}, {SIZE_MAX - 64, 1},
-                                     {SIZE_MAX - 127, 1}, {SIZE_MAX / 2 + 1, 1}, {(size_t)1 << 46, 64}};
+    static const size_t HUGE[][2] = {{SIZE_MAX, 8},        {SIZE_MAX / 8 + 2, 8}, {SIZE_MAX, 1},
+                                     {SIZE_MAX - 64, 1},   {SIZE_MAX - 127, 1},   {SIZE_MAX / 2 + 1, 1},
+                                     {(size_t)1 << 46, 64}};
     for (int i = 0; i < 7; i++) {
         assert_null(ap_mem_array(e, HUGE[i][0], HUGE[i][1], "weights of forward1"));
         assert_int_equal(ap_err_count(e), i + 1);

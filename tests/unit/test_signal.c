@@ -36,7 +36,8 @@ static void make(struct world *w, const char *transfer)
         w->comp[i] = uniform();
     }
     t->rate(t->fallback, N, w->soma, w->rate);
-    w->view = (struct ap_signal_view){N, w->soma, w->rate, w->comp, 0.6, -0.3, 0.25, t, t->fallback, w->scratch};
+    w->view =
+        (struct ap_signal_view){N, w->soma, w->rate, w->comp, 0.6, -0.3, 0.25, t, t->fallback, w->scratch};
 }
 
 static const struct ap_signal_row *find(const char *name)
@@ -56,14 +57,16 @@ static void test_values_are_those_of_the_definitions(void **unused)
         double out[N], phi, slope, inside;
         make(&w, TRANSFERS[k]);
         const struct ap_transfer_row *t = w.view.transfer;
-        const char *const names[] = {"rate", "slope", "potential", "dendritic-error", "input-error", "rest-minus"};
+        const char *const names[] = {"rate",        "slope",     "potential", "dendritic-error",
+                                     "input-error", "rest-minus"};
         for (int s = 0; s < 6; s++) {
             find(names[s])->value(&w.view, out);
             for (int i = 0; i < N; i++) {
                 inside = s == 3 ? -0.3 + 0.6 * w.comp[i] : w.comp[i];
                 t->rate(t->fallback, 1, &inside, &phi);
                 t->slope(t->fallback, 1, &w.soma[i], &slope);
-                const double expected[] = {w.rate[i], slope, w.comp[i], w.rate[i] - phi, w.rate[i] - phi, 0.25 - w.comp[i]};
+                const double expected[] = {w.rate[i],       slope,           w.comp[i],
+                                           w.rate[i] - phi, w.rate[i] - phi, 0.25 - w.comp[i]};
                 assert_true(out[i] == expected[s]);
             }
         }

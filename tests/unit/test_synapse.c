@@ -62,7 +62,8 @@ static void test_the_product_is_accurate(void **unused)
                 sum += (long double)w[i * COLS + j] * x[j];
                 size += fabsl((long double)w[i * COLS + j] * x[j]);
             }
-            /* 63 fma and 4 folds: at most 68 roundings of 2^-53; a plain order of 1000 would miss this often */
+            /* 63 fma and 4 folds: at most 68 roundings of 2^-53; a plain order of 1000 would miss this often
+             */
             assert_true(fabsl(out[i] - sum) <= 8 * 0x1p-53L * size);
         }
     }
@@ -264,7 +265,8 @@ static void test_derivative_and_tangent(void **unused)
                 spre[j] = pre[j] + sign * dpre[j];
             ap_synapse_derivative(ROWS, COLS, sd, spost, spre, 0.3, 0.2, w[s], lowpass ? x[s] : NULL);
         }
-        for (size_t i = 0; i < ALL; i++) { /* the product is quadratic: central differences are exact but for rounding */
+        for (size_t i = 0; i < ALL;
+             i++) { /* the product is quadratic: central differences are exact but for rounding */
             assert_true(fabs(tw[i] - (w[1][i] - w[0][i]) / (2 * h)) < 2e-12);
             assert_true(!lowpass || fabs(td[i] - (x[1][i] - x[0][i]) / (2 * h)) < 2e-12);
         }

@@ -137,7 +137,7 @@ static const struct bad {
     {"50%", AP_DIM_NONE, "trailing characters"},
     {"\xe2\x88\x92"
      "5",
-     AP_DIM_NONE, ""}, /* a typographic minus */
+     AP_DIM_NONE, ""},                 /* a typographic minus */
     {"\xef\xbc\x95", AP_DIM_NONE, ""}, /* a full-width five */
     {"5 \xc2\xb5s", AP_DIM_TIME, "unit is unknown"},
     {"true", AP_DIM_NONE, ""},
@@ -203,7 +203,8 @@ static void test_numbers(void **state)
 /* A locale with a decimal comma: an installed one, or one compiled here. */
 static bool comma_locale(void)
 {
-    static const char *const NAMES[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "nl_NL.UTF-8", "ru_RU.UTF-8"};
+    static const char *const NAMES[] = {"de_DE.UTF-8", "de_DE.utf8",  "de_DE",
+                                        "fr_FR.UTF-8", "nl_NL.UTF-8", "ru_RU.UTF-8"};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (setlocale(LC_ALL, NAMES[i]) && *localeconv()->decimal_point == ',')
             return true;
@@ -211,8 +212,8 @@ static bool comma_locale(void)
     if (!mkdtemp(folder))
         return false;
     snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", folder);
-    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8") &&
-                *localeconv()->decimal_point == ',';
+    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 &&
+                setlocale(LC_ALL, "de_DE.UTF-8") && *localeconv()->decimal_point == ',';
     unsetenv("LOCPATH");
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) == 0 && made;
@@ -236,10 +237,25 @@ static void test_numbers_are_written_short_and_read_back(void **state)
     static const struct {
         double value;
         const char *text;
-    } CASES[] = {{0, "0"}, {-0.0, "-0"}, {1, "1"}, {100, "100"}, {-70, "-70"}, {0.1, "0.1"}, {1e6, "1000000"},
-                 {123456, "123456"}, {1.5e-5, "0.000015"}, {1e-6, "1e-6"}, {1e15, "1e15"}, {1e14, "100000000000000"},
-                 {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e308"}, {1.0 / 3, "0.3333333333333333"},
-                 {0.1 + 0.2, "0.30000000000000004"}, {INFINITY, "inf"}, {-INFINITY, "-inf"}, {12300, "12300"}};
+    } CASES[] = {{0, "0"},
+                 {-0.0, "-0"},
+                 {1, "1"},
+                 {100, "100"},
+                 {-70, "-70"},
+                 {0.1, "0.1"},
+                 {1e6, "1000000"},
+                 {123456, "123456"},
+                 {1.5e-5, "0.000015"},
+                 {1e-6, "1e-6"},
+                 {1e15, "1e15"},
+                 {1e14, "100000000000000"},
+                 {5e-324, "5e-324"},
+                 {1.7976931348623157e308, "1.7976931348623157e308"},
+                 {1.0 / 3, "0.3333333333333333"},
+                 {0.1 + 0.2, "0.30000000000000004"},
+                 {INFINITY, "inf"},
+                 {-INFINITY, "-inf"},
+                 {12300, "12300"}};
     char text[32];
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         assert_string_equal(ap_unit_shortest(CASES[i].value, text), CASES[i].text);
@@ -287,10 +303,28 @@ static void test_whole_numbers(void **state)
     static const struct {
         const char *text;
         int64_t value;
-    } YES[] = {{"0", 0}, {"-0", 0}, {"+7", 7}, {"-12", -12}, {"9223372036854775807", INT64_MAX},
+    } YES[] = {{"0", 0},
+               {"-0", 0},
+               {"+7", 7},
+               {"-12", -12},
+               {"9223372036854775807", INT64_MAX},
                {"-9223372036854775808", INT64_MIN}};
-    static const char *const NO[] = {"", "-", "1.0", "1e3", "010", "-01", "0x10", "1_000", "1,000", " 1", "1 ", "1 ms",
-                                     "nan", "9223372036854775808", "-9223372036854775809", "99999999999999999999999"};
+    static const char *const NO[] = {"",
+                                     "-",
+                                     "1.0",
+                                     "1e3",
+                                     "010",
+                                     "-01",
+                                     "0x10",
+                                     "1_000",
+                                     "1,000",
+                                     " 1",
+                                     "1 ",
+                                     "1 ms",
+                                     "nan",
+                                     "9223372036854775808",
+                                     "-9223372036854775809",
+                                     "99999999999999999999999"};
     for (size_t i = 0; i < sizeof YES / sizeof *YES; i++) {
         int64_t x = 99;
         assert_int_equal(ap_unit_integer(e, NULL, "n", YES[i].text, INT64_MIN, INT64_MAX, &x), AP_OK);
@@ -325,8 +359,25 @@ static void test_calls(void **state)
     assert_true(c.n_args == 0 && c.has_parentheses && strcmp(c.name, "zero") == 0);
     assert_int_equal(ap_unit_call(e, NULL, "w", "f(1,2,3,4,5,6,7,8)", &c), AP_OK);
     assert_int_equal(c.n_args, 8);
-    static const char *const NO[] = {"", "(", ")", "()", "(1)", "f(", "f(1", "f)", "f(1))", "f(1)2", "f((1)", "f(g(1))",
-                                     "f(,)", "f(1,)", "f(,1)", "f(1,,2)", "f(1, )", "f(1)(2)", "f(1,2,3,4,5,6,7,8,9)"};
+    static const char *const NO[] = {"",
+                                     "(",
+                                     ")",
+                                     "()",
+                                     "(1)",
+                                     "f(",
+                                     "f(1",
+                                     "f)",
+                                     "f(1))",
+                                     "f(1)2",
+                                     "f((1)",
+                                     "f(g(1))",
+                                     "f(,)",
+                                     "f(1,)",
+                                     "f(,1)",
+                                     "f(1,,2)",
+                                     "f(1, )",
+                                     "f(1)(2)",
+                                     "f(1,2,3,4,5,6,7,8,9)"};
     for (size_t i = 0; i < sizeof NO / sizeof *NO; i++)
         if (ap_unit_call(e, NULL, "w", NO[i], &c) != AP_EUSAGE)
             fail_msg("'%s' was read as a call", NO[i]);
@@ -347,7 +398,8 @@ static void test_names_of_units(void **state)
             char text[64];
             struct ap_quantity q;
             const char *unit = ap_unit_name((enum ap_dim)d, physical);
-            bool has = d == AP_DIM_CONDUCTANCE || d == AP_DIM_CAPACITANCE || d == AP_DIM_POTENTIAL || d == AP_DIM_NOISE;
+            bool has = d == AP_DIM_CONDUCTANCE || d == AP_DIM_CAPACITANCE || d == AP_DIM_POTENTIAL ||
+                       d == AP_DIM_NOISE;
             if (physical && !has) {
                 assert_string_equal(unit, "");
                 continue;

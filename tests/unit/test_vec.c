@@ -57,7 +57,8 @@ static void sums(N_Vector x, N_Vector y, double out[4])
 static void test_sums_do_not_depend_on_threads(void **unused)
 {
     (void)unused;
-    static const size_t SIZES[] = {1, 7, AP_VEC_BLOCK, 5000, 17 * AP_VEC_BLOCK, 17 * AP_VEC_BLOCK + 1, 40 * AP_VEC_BLOCK + 333};
+    static const size_t SIZES[] = {
+        1, 7, AP_VEC_BLOCK, 5000, 17 * AP_VEC_BLOCK, 17 * AP_VEC_BLOCK + 1, 40 * AP_VEC_BLOCK + 333};
     int threads = omp_get_max_threads();
     for (int k = 0; k < 7; k++) {
         size_t n = SIZES[k];
@@ -87,7 +88,8 @@ static void test_sums_do_not_depend_on_threads(void **unused)
         for (int q = 0; q < 2; q++) {
             long double mean = 0;
             for (size_t i = 0; i < part[q].n; i++) {
-                long double p = (long double)ap_vec_data(x)[part[q].start + i] * ap_vec_data(y)[part[q].start + i];
+                long double p =
+                    (long double)ap_vec_data(x)[part[q].start + i] * ap_vec_data(y)[part[q].start + i];
                 mean += p * p / part[q].n;
             }
             worst = fmaxl(worst, sqrtl(mean));
@@ -126,7 +128,8 @@ static void test_the_norm_is_that_of_the_worst_part(void **unused)
     for (int i = SMALL; i < SMALL + INERT; i++)
         all += x[i] * w[i] * x[i] * w[i];
     assert_true(fabs(large - sqrt(all / INERT)) < 1e-12 * large);
-    struct ap_part swapped[3] = {part[1], {.start = 5, .n = 0}, part[0]}; /* order and empty parts do not matter */
+    struct ap_part swapped[3] = {
+        part[1], {.start = 5, .n = 0}, part[0]}; /* order and empty parts do not matter */
     struct ap_circuit other = {.n_state = SMALL + INERT, .part = swapped, .n_part = 3};
     assert_true(ap_vec_norm(&other, x, w, partial) == large);
     x[3] = NAN;
@@ -180,14 +183,15 @@ static void test_operations(void **unused)
         struct ap_circuit c = {.n_state = n, .part = &part, .n_part = 1};
         struct ap_vec_pool *pool = ap_vec_pool_create(err, &c, context);
         N_Vector x = ap_vec_take(pool), y = N_VClone(x), z = N_VClone(x), keep = N_VClone(x);
-        const double *px = ap_vec_data(x), *py = ap_vec_data(y), *pz = ap_vec_data(z), *pk = ap_vec_data(keep);
+        const double *px = ap_vec_data(x), *py = ap_vec_data(y), *pz = ap_vec_data(z),
+                     *pk = ap_vec_data(keep);
         assert_int_equal(N_VGetLength(x), n);
         fill(x), fill(y);
         N_VScale(1, x, keep);
 #define EACH(call, expected)                                                                                 \
     call;                                                                                                    \
     for (size_t i = 0; i < n; i++)                                                                           \
-        assert_true(pz[i] == (expected))
+    assert_true(pz[i] == (expected))
         EACH(N_VLinearSum(2, x, 3, y, z), 2 * px[i] + 3 * py[i]);
         EACH(N_VConst(4, z), 4);
         EACH(N_VProd(x, y, z), px[i] * py[i]);
@@ -204,7 +208,7 @@ static void test_operations(void **unused)
         EACH(N_VLinearSum(2, z, 3, z, z), 2 * px[i] + 3 * px[i]);
         EACH(N_VScale(0.5, z, z), 0.5 * (2 * px[i] + 3 * px[i]));
         for (size_t i = 0; i < n; i++)
-            assert_true(px[i] == pk[i]); /* inputs stay */
+            assert_true(px[i] == pk[i]);    /* inputs stay */
         N_Vector several[3] = {x, y, keep}; /* a call without an operation of ours */
         double a[3] = {1, 2, 4};
         assert_int_equal(N_VLinearCombination(3, a, several, z), 0);

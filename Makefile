@@ -29,7 +29,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -50,6 +50,34 @@ $(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libapical.a
 
 $(OBJ)/tests/%: tests/props/%.c $(OBJ)/libapical.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src -iquote include $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+
+run: all          ## the main job: one association, with pictures
+	$(Q)$(BUILD)/apical run circuits/association.yaml --out runs/association --overwrite
+	$(Q)echo && echo "Open these pictures:" && ls runs/association/*.png
+
+test: all data    ## every quick test; ends in a line "N passed, N failed"
+	$(Q)$(MAKE) --no-print-directory MODE=$(MODE) tests-built
+	$(Q)OBJ=$(OBJ) APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/run.sh
+
+tests-built: $(UNIT) $(PROPS) $(OBJ)/apical
+
+asan: data        ## the whole quick suite under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory MODE=asan test
+
+lint:             ## format, include laws, name prefixes, file sizes, complete descriptor rows
+	$(Q)PYTHON=$(PYTHON) sh tests/lint.sh
+
+notebooks: all    ## execute the notebooks headless on a fresh run
+	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/notebooks.sh
+
+plots: all data   ## run every shipped circuit in full and refresh plots/ (several minutes)
+	$(Q)APICAL=$(OBJ)/apical sh tests/plots.sh
+
+science: all      ## long checks against published figures (minutes)
+	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/science/run.sh
+
+bench: all        ## speed of kernels and workloads, in one run
+	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/bench/run.sh
 
 setup:            ## install what is missing (Debian), or say which packages are needed
 	$(Q)sh .ci/setup.sh

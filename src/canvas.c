@@ -149,7 +149,8 @@ static void blend_mask(struct ap_canvas *c, const struct dirty *d, struct ap_cma
         }
 }
 
-/* Far positions are moved near: no picture is 10^7 pixels large, and differences of what is left are finite. */
+/* Far positions are moved near: no picture is 10^7 pixels large, and differences of what is left are finite.
+ */
 static double near(double v)
 {
     return v < -1e7 ? -1e7 : v > 1e7 ? 1e7 : v;

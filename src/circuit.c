@@ -16,8 +16,7 @@
 #include <string.h>
 
 enum {
-    TASK_WORK = 16384,     /* multiply-adds that are worth a task of their own */
-    THREAD_WORK = 400000,  /* multiply-adds per right-hand side from which threads pay */
+    TASK_WORK = 16384, /* multiply-adds that are worth a task of their own */
 };
 
 static size_t cols_of(const struct ap_spec *s, const struct ap_proj_spec *p)
@@ -253,7 +252,7 @@ static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].plastic)
             n += split(c->proj_task + n, i, c->proj[i].rows, 2 * c->proj[i].cols);
-    c->threaded = total + (c->coupled ? c->n_state : 0) >= THREAD_WORK;
+    c->threaded = total + (c->coupled ? c->n_state : 0) >= (size_t)c->spec->integrator.thread_work;
     return AP_OK;
 }
 

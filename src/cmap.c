@@ -124,14 +124,16 @@ static double spline(const uint8_t node[NODES][3], int channel, double t)
     return b + 0.5 * u * (c - a + u * (2 * a - 5 * b + 4 * c - d + u * (3 * (b - c) + d - a)));
 }
 
-/* t from -1 (blue) to 1 (red). The hue turns towards the centre as far as Moreland advises: the nearer to
- * grey, the less hue is seen, and a turn keeps the steps even. */
+/* t from -1 (blue) to 1 (red). The numbers are chosen so that no colour lies outside of sRGB, which would
+ * bend the path, and the colour distance of equal steps varies by less than a third over the map;
+ * turning the hue towards the centre, where little of it is seen, is what makes the steps even (Moreland's
+ * "spin"). */
 static struct ap_cmap_rgb diverging(double t)
 {
-    const double magnitude = 80, centre = 96, saturation = 1.02, spin = 0.20;
+    const double magnitude = 72, centre = 93.5, saturation = 1.03;
     double amount = fabs(t);
     double m = centre + (magnitude - centre) * amount, s = saturation * amount;
-    double hue = t < 0 ? -1.28 + spin * (amount - 1) : 0.62 + spin * (1 - amount);
+    double hue = t < 0 ? -1.12 - 0.28 * (1 - amount) : 0.5 + 0.3 * (1 - amount);
     return from_lab(m * cosine(s), m * sine(s) * cosine(hue), m * sine(s) * sine(hue));
 }
 

@@ -511,6 +511,23 @@ static enum ap_code trace_panel(struct drawing *d, const struct ap_selection *of
     return AP_OK;
 }
 
+/* One y axis for the panels of one neuron, from number `first` on: blocks can be compared by eye. */
+static void share_y(struct drawing *d, int first)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (int i = first; i < d->n_panels; i++)
+        for (size_t k = 0; k < d->panel[i].lines.n_series; k++) {
+            double l, h;
+            if (ap_series_limits(d->panel[i].lines.series[k].y, d->panel[i].lines.series[k].n, &l, &h)) {
+                low = fmin(low, l);
+                high = fmax(high, h);
+            }
+        }
+    double margin = high > low ? 0.05 * (high - low) : 1;
+    for (int i = first; i < d->n_panels && high >= low; i++)
+        d->panel[i].lines.y = (struct ap_axes_range){low - margin, high + margin};
+}
+
 static enum ap_code draw_traces(struct drawing *d, const char *path)
 {
     int row = 0, cols = 0;
@@ -518,13 +535,14 @@ static enum ap_code draw_traces(struct drawing *d, const char *path)
         const struct ap_selection *of = &d->f->of[i];
         int64_t last = of->ranged || of->last - of->first <= 3 ? of->last : of->first + 3;
         for (int64_t k = of->first; k < last && row < 8; k++) {
-            int col = 0;
+            int col = 0, first = d->n_panels;
             for (int b = 0; b < d->s->n_block && col < 6; b++) {
                 bool drawn = false;
                 if (d->f->during[b])
                     AP_TRY(trace_panel(d, of, k, b, row, col, &drawn));
                 col += drawn;
             }
+            share_y(d, first);
             cols = col > cols ? col : cols;
             row += col > 0;
         }

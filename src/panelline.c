@@ -166,19 +166,42 @@ int ap_panelline_legend(struct ap_panel *p, bool draw)
 
 /* ---- What lies below the data ---------------------------------------------------------------------- */
 
-/* Labels of spans and markers share one line above the frame; one that has no room is left out. */
-static void label_above(struct ap_panel *p, double x, int room, const char *label, int *free_from)
+/* A label above the frame, wished at [start, start + width). */
+struct above {
+    const char *label;
+    int start, width;
+};
+
+enum { ABOVE_MAX = 64 };
+
+static void add_label(struct ap_panel *p, struct above *list, int *n, double x, int room, const char *label)
 {
-    int s = p->scale, y = p->plot.y - 6 * s - (p->y_ticks.factor[0] ? AP_PANEL_LINE * s : 0);
     char text[128];
-    int width = ap_font_fit(label, p->font, room, text, sizeof text), last = p->plot.x + p->plot.w - width;
-    int start = (int)floor(x) - width / 2;
+    int width = ap_font_fit(label, p->font, room < p->plot.w ? room : p->plot.w, text, sizeof text);
+    if (width < 1 || *n == ABOVE_MAX)
+        return;
+    int start = (int)floor(x) - width / 2, last = p->plot.x + p->plot.w - width;
     start = start > last ? last : start;
     start = start < p->plot.x ? p->plot.x : start;
-    if (width < 1 || start < *free_from || width > p->plot.w)
-        return;
-    ap_canvas_text(p->canvas, start, y, AP_CANVAS_LEFT, text, p->font, ap_panel_soft_colour);
-    *free_from = start + width + 8 * s;
+    int at = (*n)++; /* the list stays sorted from left to right */
+    for (; at > 0 && list[at - 1].start > start; at--)
+        list[at] = list[at - 1];
+    list[at] = (struct above){label, start, width};
+}
+
+/* All labels share one line; one that would touch its left neighbour is left out. */
+static void draw_labels_above(struct ap_panel *p, const struct above *list, int n)
+{
+    int s = p->scale, free_from = p->plot.x;
+    int y = p->plot.y - 6 * s - (p->y_ticks.factor[0] ? AP_PANEL_LINE * s : 0);
+    for (int i = 0; i < n; i++) {
+        char text[128];
+        if (list[i].start < free_from)
+            continue;
+        ap_font_fit(list[i].label, p->font, list[i].width, text, sizeof text);
+        ap_canvas_text(p->canvas, list[i].start, y, AP_CANVAS_LEFT, text, p->font, ap_panel_soft_colour);
+        free_from = list[i].start + list[i].width + 8 * s;
+    }
 }
 
 static double inside_x(const struct ap_panel *p, double x)
@@ -190,7 +213,8 @@ static double inside_x(const struct ap_panel *p, double x)
 static void draw_spans(struct ap_panel *p)
 {
     const struct ap_axes_lines *l = &p->about->lines;
-    int s = p->scale, free_from = p->plot.x;
+    struct above labels[ABOVE_MAX];
+    int s = p->scale, n_labels = 0;
     for (size_t i = 0; i < l->n_spans; i++) {
         double from = inside_x(p, l->spans[i].x0), to = inside_x(p, l->spans[i].x1);
         if (!(to > from))
@@ -199,7 +223,7 @@ static void draw_spans(struct ap_panel *p)
         ap_canvas_fill(p->canvas, (struct ap_canvas_rect){x0, p->plot.y, x1 - x0, p->plot.h},
                        (struct ap_cmap_rgb){0xE9, 0xEC, 0xF1}, 255);
         int room = x1 - x0 > 60 * s ? x1 - x0 : 60 * s;
-        label_above(p, (from + to) / 2, room, l->spans[i].label, &free_from);
+        add_label(p, labels, &n_labels, (from + to) / 2, room, l->spans[i].label);
     }
     for (size_t i = 0; i < l->n_markers; i++) {
         double x = ap_panel_x(p, l->markers[i].x);
@@ -207,8 +231,9 @@ static void draw_spans(struct ap_panel *p)
             continue;
         ap_canvas_fill(p->canvas, (struct ap_canvas_rect){(int)floor(x), p->plot.y, s, p->plot.h},
                        (struct ap_cmap_rgb){0x88, 0x88, 0x88}, 255);
-        label_above(p, x, 160 * s, l->markers[i].label, &free_from);
+        add_label(p, labels, &n_labels, x, 160 * s, l->markers[i].label);
     }
+    draw_labels_above(p, labels, n_labels);
 }
 
 static void draw_reference_lines(struct ap_panel *p)

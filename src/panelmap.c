@@ -146,7 +146,6 @@ int ap_panelmap_left(const struct ap_panel *p)
 static void make_square(struct ap_canvas_rect *r, size_t rows, size_t cols)
 {
     size_t across = (size_t)r->w / cols, down = (size_t)r->h / rows, size = across < down ? across : down;
-    int w = r->w;
     if (size >= 1) {
         r->w = (int)(size * cols);
         r->h = (int)(size * rows);
@@ -156,7 +155,6 @@ static void make_square(struct ap_canvas_rect *r, size_t rows, size_t cols)
         r->h = (int)floor(r->w * ((double)rows / (double)cols));
     r->w = r->w < 1 ? 1 : r->w;
     r->h = r->h < 1 ? 1 : r->h;
-    r->x += (w - r->w) / 2;
 }
 
 void ap_panelmap_shrink(struct ap_panel *p)

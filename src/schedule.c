@@ -306,6 +306,8 @@ static const struct ap_key INTEGRATOR_KEYS[] = {
     {"max-steps", AP_KEY_INTEGER, AP_DIM_NONE, OF(max_steps), "1000000", 1, 1e15, NULL, "steps per presentation at most"},
     {"noise-grid", AP_KEY_NUMBER, AP_DIM_TIME, OF(noise_grid), "0.5 ms", AP_POSITIVE, 1e6, NULL,
      "spacing of the nodes of band-limited noise (bdf, adams)"},
+    {"thread-work", AP_KEY_INTEGER, AP_DIM_NONE, OF(thread_work), "400000", 1, 1e15, NULL,
+     "multiply-adds per right-hand side from which threads are used; the result does not depend on it"},
     {"noise-tau", AP_KEY_NUMBER, AP_DIM_TIME, OF(noise_tau), "1 ms", AP_POSITIVE, 1e6, NULL,
      "correlation time of band-limited noise (bdf, adams)"},
 };

@@ -210,6 +210,7 @@ struct ap_integrator_spec {
     int held;                        /* weights: 0 coupled, 1 held */
     double limit;                    /* absurd potential */
     int64_t max_steps;               /* per presentation */
+    int64_t thread_work;             /* multiply-adds per right-hand side from which threads pay */
     double noise_grid, noise_tau;    /* band-limited noise [ms] */
 };
 

@@ -72,8 +72,9 @@ static void choose_linear(struct ap_tick_set *set, bool whole, double lo, double
     for (size_t i = 0; i < sizeof mantissas / sizeof mantissas[0]; i++) {
         m = mantissas[i];
         double step = times_ten_to(m, k);
-        first = ceil(lo / step - 1e-6);
-        last = floor(hi / step + 1e-6);
+        double slack = 1e-6 * (span < step ? span / step : 1); /* 3 * 0.1 is a little more than 0.3 */
+        first = ceil(lo / step - slack);
+        last = floor(hi / step + slack);
         if (last - first < max_n)
             break;
     }
@@ -81,7 +82,7 @@ static void choose_linear(struct ap_tick_set *set, bool whole, double lo, double
         m /= 10;
         k++;
     }
-    if (fabs(first) > 1e15 || fabs(last) > 1e15) /* the step is lost in the rounding of the limits */
+    if (fabs(first) > 1e12 || fabs(last) > 1e12) /* the step is lost in the rounding of the limits */
         return;
     double largest = fabs(first) > fabs(last) ? fabs(first) : fabs(last);
     int e = largest > 0 ? exponent_of(largest * m) + k : 0, shift = 0;

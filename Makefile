@@ -46,10 +46,10 @@ $(OBJ)/%.o: src/%.c Makefile | setup
 	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -c $< -o $@
 
 $(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libapical.a
-	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src -iquote include $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
 
 $(OBJ)/tests/%: tests/props/%.c $(OBJ)/libapical.a
-	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src -iquote include $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
 
 run: all          ## the main job: one association, with pictures
 	$(Q)$(BUILD)/apical run circuits/association.yaml --out runs/association --overwrite

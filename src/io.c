@@ -91,7 +91,7 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
 
 static void sync_folder_of(const char *path)
 {
-    char folder[AP_ERR_PATH];
+    char folder[AP_ERR_PATH + 8];
     snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash)
@@ -147,6 +147,8 @@ enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];
+    if (!*path)
+        return ap_err_add(e, AP_EIO, NULL, "choose a folder with --out", "the name of the folder is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
     for (char *c = part + 1; *c; c++)

@@ -11,7 +11,6 @@
  * Test: tests/unit/test_schema.c */
 #include "schema.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -42,9 +41,8 @@ enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const c
 
 enum ap_code ap_schema_name(struct ap_err *e, const struct ap_place *at, const char *what, const char *name)
 {
-    bool good = isalpha((unsigned char)*name) && strlen(name) <= 48;
-    for (const char *c = name; *c; c++)
-        good = good && (isalnum((unsigned char)*c) || strchr("_.-", *c));
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"; /* in any locale */
+    bool good = strspn(name, LETTERS) == strlen(name) && strlen(name) <= 48 && *name && strspn(name, LETTERS + 52) == 0;
     if (good)
         return AP_OK;
     return ap_err_add(e, AP_EUSAGE, at, "a letter, then letters, digits, '_', '-' or '.', 48 at most",
@@ -136,7 +134,8 @@ static enum ap_code read_key(struct ap_err *e, struct ap_tree *t, struct ap_node
     case AP_KEY_INTEGER: {
         AP_TRY(ap_schema_expect(e, n, what, AP_NODE_SCALAR));
         bool any = k->min == 0 && k->max == 0;
-        return ap_unit_integer(e, &n->at, what, n->text, any ? INT64_MIN : (int64_t)k->min,
+        bool lowest = any || k->min <= -9.2e18; /* AP_POSITIVE rounds up to 1 */
+        return ap_unit_integer(e, &n->at, what, n->text, lowest ? INT64_MIN : (int64_t)ceil(k->min),
                                any || k->max >= 9.2e18 ? INT64_MAX : (int64_t)k->max, out);
     }
     case AP_KEY_SWITCH: {

@@ -105,14 +105,17 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
     }
     double a = h / tau, first, second; /* first = 1 - (1 - E)/a, second = 1/2 - 1/a + (1 - E)/a^2 */
     double gone = -ap_mathx_expm1(-a);
-    if (a < 0.05) {
-        first = a * (1.0 / 2 - a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a / 5040)))));
-        second = a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a * (1.0 / 5040 - a / 40320)))));
+    if (a < 0.5) {
+        double sum = 1; /* second = a/3! - a^2/4! + a^3/5! - ..., up to a^15/17! */
+        for (int m = 17; m >= 4; m--)
+            sum = 1 - a * sum / m;
+        second = a * sum / 6;
+        first = a * (0.5 - second);
     } else {
         first = 1 - gone / a;
         second = 0.5 - first / a;
     }
-    k.e = 1 - gone;
+    k.e = ap_mathx_exp(-a);
     k.c1 = first;
     k.c0 = gone - first;
     k.kd = eta * tau * gone;

@@ -27,7 +27,7 @@ const char *ap_unit_accepted(enum ap_dim dim);
 /* The internal unit: "ms", "" for a bare number. */
 const char *ap_unit_name(enum ap_dim dim, bool physical);
 
-/* Reads a whole token: [sign] digits [.digits] [e[sign]digits] [space] [unit]. Finite, no leading zeros,
+/* Reads a whole token: [sign] digits [.digits] [e[sign]digits] [spaces] [unit]. Finite, no leading zeros,
  * no trailing characters, independent of the locale. On failure adds AP_EUSAGE naming `what`. */
 enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
                           enum ap_dim dim, struct ap_quantity *out);

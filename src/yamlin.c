@@ -41,14 +41,19 @@ static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_nod
 
 struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format, ...)
 {
-    char text[1024];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
     struct ap_node *n = new_node(e, t, AP_NODE_SCALAR, at, false);
-    if (n && !(n->text = ap_mem_arena_text(e, &t->arena, text, strlen(text))))
+    char *text = n ? ap_mem_arena_take(e, &t->arena, (size_t)length + 1, 1) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    if (!text)
         return NULL;
+    n->text = text;
     return n;
 }
 
@@ -60,6 +65,22 @@ struct ap_node *ap_yamlin_map(struct ap_err *e, struct ap_tree *t, struct ap_pla
 struct ap_node *ap_yamlin_list(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow)
 {
     return new_node(e, t, AP_NODE_LIST, at, flow);
+}
+
+static enum ap_code append(struct ap_err *e, struct ap_tree *t, struct ap_node *parent, struct ap_node *child)
+{
+    if (parent->n == parent->capacity) {
+        int capacity = parent->capacity ? 2 * parent->capacity : 8;
+        struct ap_node **larger = ap_mem_arena_take(e, &t->arena, (size_t)capacity, sizeof *larger);
+        if (!larger)
+            return AP_EMEMORY;
+        if (parent->n)
+            memcpy(larger, parent->child, (size_t)parent->n * sizeof *larger);
+        parent->child = larger;
+        parent->capacity = capacity;
+    }
+    parent->child[parent->n++] = child;
+    return AP_OK;
 }
 
 enum ap_code ap_yamlin_put(struct ap_err *e, struct ap_tree *t, struct ap_node *parent, const char *key,
@@ -80,18 +101,7 @@ enum ap_code ap_yamlin_put(struct ap_err *e, struct ap_tree *t, struct ap_node *
                 return AP_OK;
             }
     }
-    if (parent->n == parent->capacity) {
-        int capacity = parent->capacity ? 2 * parent->capacity : 8;
-        struct ap_node **larger = ap_mem_arena_take(e, &t->arena, (size_t)capacity, sizeof *larger);
-        if (!larger)
-            return AP_EMEMORY;
-        if (parent->n)
-            memcpy(larger, parent->child, (size_t)parent->n * sizeof *larger);
-        parent->child = larger;
-        parent->capacity = capacity;
-    }
-    parent->child[parent->n++] = child;
-    return AP_OK;
+    return append(e, t, parent, child);
 }
 
 void ap_yamlin_drop(struct ap_node *map, const char *key)
@@ -128,12 +138,46 @@ static enum ap_code attach(struct reading *r, struct ap_node *n)
         return AP_OK;
     }
     struct ap_node *top = r->open[r->depth - 1];
-    if (top->kind == AP_NODE_LIST)
-        return ap_yamlin_put(r->e, r->t, top, NULL, n);
-    const char *key = r->key[r->depth - 1];
-    n->key_at = r->key_at[r->depth - 1];
-    r->key[r->depth - 1] = NULL;
-    return ap_yamlin_put(r->e, r->t, top, key, n);
+    if (top->kind == AP_NODE_MAP) {
+        n->key = r->key[r->depth - 1];
+        n->key_at = r->key_at[r->depth - 1];
+        r->key[r->depth - 1] = NULL;
+    }
+    return append(r->e, r->t, top, n);
+}
+
+static int by_key_then_place(const void *a, const void *b)
+{
+    const struct ap_node *x = *(struct ap_node *const *)a, *y = *(struct ap_node *const *)b;
+    int order = strcmp(x->key, y->key);
+    if (order == 0)
+        order = x->key_at.line != y->key_at.line ? x->key_at.line - y->key_at.line : x->key_at.col - y->key_at.col;
+    return order;
+}
+
+/* Refuses a map that is complete and holds a key twice. Sorted, so that a hundred thousand keys are no attack. */
+static enum ap_code check_keys(struct reading *r, const struct ap_node *map)
+{
+    if (map->kind != AP_NODE_MAP || map->n < 2)
+        return AP_OK;
+    struct ap_node **sorted = ap_mem_array(r->e, (size_t)map->n, sizeof *sorted, "keys of a map");
+    if (!sorted)
+        return AP_EMEMORY;
+    memcpy(sorted, map->child, (size_t)map->n * sizeof *sorted);
+    qsort(sorted, (size_t)map->n, sizeof *sorted, by_key_then_place);
+    const struct ap_node *twice = NULL, *before = NULL;
+    for (int i = 1; i < map->n; i++)
+        if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0 &&
+            (!twice || sorted[i]->key_at.line < twice->key_at.line ||
+             (sorted[i]->key_at.line == twice->key_at.line && sorted[i]->key_at.col < twice->key_at.col))) {
+            twice = sorted[i];
+            before = sorted[i - 1];
+        }
+    ap_mem_free(sorted);
+    if (!twice)
+        return AP_OK;
+    return ap_err_add(r->e, AP_EUSAGE, &twice->key_at, "remove one of the two", "duplicate key '%s': first given at %d:%d",
+                      twice->key, before->key_at.line, before->key_at.col);
 }
 
 static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
@@ -146,10 +190,6 @@ static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
                           AP_YAMLIN_KEY, length);
     if (strcmp(key, "<<") == 0)
         return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out", "merge keys (<<) are not part of a circuit file");
-    struct ap_node *before = ap_yamlin_child(r->open[r->depth - 1], key);
-    if (before)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "remove one of the two", "duplicate key '%s': first given at %d:%d", key,
-                          before->key_at.line, before->key_at.col);
     r->key[r->depth - 1] = ap_mem_arena_text(r->e, &r->t->arena, key, length);
     r->key_at[r->depth - 1] = at;
     return r->key[r->depth - 1] ? AP_OK : AP_EMEMORY;
@@ -182,8 +222,7 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
         break;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        r->depth--;
-        return AP_OK;
+        return check_keys(r, r->open[--r->depth]);
     default:
         return AP_OK;
     }
@@ -222,28 +261,86 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
  * libyaml as one private-use character, which counts as one column, and is put back by unmask. */
 static const char MASK[] = "\xEE\x80\x80"; /* U+E000 */
 
-static char *mask_commas(struct ap_err *e, const char *text, size_t size, size_t *masked_size)
+/* With text[0] an opening parenthesis: the distance of the one that closes the call, 0 when there is no call. A call
+ * stays on its line and holds neither quotes, brackets nor another call. *seen: how far it looked. */
+static size_t call_length(const char *text, size_t size, size_t *seen)
+{
+    size_t i = 1;
+    while (i < size && !strchr("()\"'[]{}\r\n", text[i]) && !(text[i] == '#' && text[i - 1] == ' '))
+        i++; /* strchr also stops at a zero byte */
+    *seen = i;
+    return i < size && text[i] == ')' ? i : 0;
+}
+
+/* With text[0] a quote: the distance of the one that ends the scalar on the same line, 0 when there is none. */
+static size_t quote_length(const char *text, size_t size)
+{
+    for (size_t i = 1; i < size && text[i] != '\n'; i++) {
+        if (text[i] == '\\' && *text == '"')
+            i++;
+        else if (text[i] == *text && *text == '\'' && i + 1 < size && text[i + 1] == '\'')
+            i++;
+        else if (text[i] == *text)
+            return i;
+    }
+    return 0;
+}
+
+static bool is_mask(const char *text, size_t size)
+{
+    return (size >= 3 && memcmp(text, MASK, 3) == 0) || (size >= 6 && strncasecmp(text, "\\ue000", 6) == 0) ||
+           (size >= 10 && strncasecmp(text, "\\U0000e000", 10) == 0);
+}
+
+static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *text, size_t size, char **masked,
+                                size_t *masked_size)
 {
     size_t commas = 0;
-    for (size_t i = 0; i < size; i++)
+    struct ap_place at = {file, 1, 1};
+    for (size_t i = 0; i < size; i++, at.col += i < size && (text[i] & 0xC0) != 0x80) {
         commas += text[i] == ',';
-    char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
-    size_t used = 0;
-    for (size_t i = 0, end = 0; out && i < size; i++) {
-        if (text[i] == '(' && i >= end) {
-            for (end = i; end < size && text[end] != ')' && text[end] != '\n';)
-                end++;
-            if (end == size || text[end] != ')')
-                end = 0;
+        if (text[i] == '\n') {
+            at.line++;
+            at.col = 0;
         }
-        if (text[i] == ',' && i < end) {
+        if ((text[i] == MASK[0] || text[i] == '\\') && is_mask(text + i, size - i))
+            return ap_err_add(e, AP_EUSAGE, &at, NULL, "the character U+E000 is not part of a circuit file");
+    }
+    char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
+    size_t used = 0, call = 0, quiet = 0; /* ends of the call, and of what holds none */
+    char before = '\n', earlier = '\n';   /* the last two characters that are no blanks */
+    bool blank = false, lead = true;      /* a blank since then; nothing but "- " and "? " on this line yet */
+    for (size_t i = 0; out && i < size; i++) {
+        char c = text[i];
+        if (i >= quiet) {
+            bool starts = strchr("\n[{,", before) || (lead && blank) ||
+                          (before == ':' && (blank || earlier == '"' || earlier == '\''));
+            if ((c == '"' || c == '\'') && starts)
+                quiet = i + quote_length(text + i, size - i) + 1;
+            else if (c == '#' && (i == 0 || strchr(" \t\n", text[i - 1]))) {
+                const char *stop = memchr(text + i, '\n', size - i);
+                quiet = stop ? (size_t)(stop - text) : size;
+            } else if (c == '(' && i >= call) {
+                size_t seen, length = call_length(text + i, size - i, &seen);
+                call = i + length;
+                quiet = length ? quiet : i + seen;
+            }
+        }
+        if (c == ',' && i < call) {
             memcpy(out + used, MASK, 3);
             used += 3;
         } else
-            out[used++] = text[i];
+            out[used++] = c;
+        blank = c == ' ' || c == '\t' || c == '\r';
+        if (!blank) {
+            earlier = before;
+            before = c;
+            lead = c == '\n' || (lead && (c == '-' || c == '?'));
+        }
     }
+    *masked = out;
     *masked_size = used;
-    return out;
+    return out ? AP_OK : AP_EMEMORY;
 }
 
 /* Puts the commas back in place; returns the new length. */
@@ -267,6 +364,7 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING); /* else a byte order mark may choose UTF-16 */
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     enum ap_code code = AP_OK;
     int documents = 0;
@@ -304,10 +402,13 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
 
 enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
 {
-    size_t masked_size;
-    char *masked = mask_commas(e, text, size, &masked_size);
-    if (!masked)
-        return AP_EMEMORY;
+    size_t masked_size = 0;
+    char *masked = NULL;
+    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
+        text += 3;
+        size -= 3;
+    }
+    AP_TRY(mask_commas(e, file, text, size, &masked, &masked_size));
     enum ap_code code = parse_masked(e, t, file, masked, masked_size);
     ap_mem_free(masked);
     return code;
@@ -346,19 +447,24 @@ static struct ap_node *path_step(struct ap_node *at, const char **path, int *ind
         *path += best;
         return found;
     }
-    size_t length = strcspn(*path, ".");
-    for (int i = 0; at->kind == AP_NODE_LIST && i < at->n; i++) {
+    size_t best = 0;
+    struct ap_node *found = NULL;
+    for (int i = 0; at->kind == AP_NODE_LIST && i < at->n; i++) { /* names may hold dots too: the longest */
         char number[16];
         snprintf(number, sizeof number, "%d", i);
         struct ap_node *name = ap_yamlin_child(at->child[i], "name");
-        bool by_name = name && strlen(name->text) == length && strncmp(*path, name->text, length) == 0;
-        if (by_name || (strlen(number) == length && strncmp(*path, number, length) == 0)) {
-            *index = i;
-            *path += length;
-            return at->child[i];
+        const char *step[2] = {number, name && name->kind == AP_NODE_SCALAR ? name->text : ""};
+        for (int k = 0; k < 2; k++) {
+            size_t length = strlen(step[k]);
+            if (length > best && strncmp(*path, step[k], length) == 0 && ((*path)[length] == '.' || (*path)[length] == 0)) {
+                best = length;
+                found = at->child[i];
+                *index = i;
+            }
         }
     }
-    return NULL;
+    *path += best;
+    return found;
 }
 
 enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assignment)
@@ -402,9 +508,10 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
         }
         if (next && parent->kind == AP_NODE_LIST) {
             parent->child[index] = fresh;
+            fresh->key = NULL;
             break;
         }
-        if (next || (parent->kind == AP_NODE_MAP && !strchr(before, '.'))) {
+        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY && !strchr(before, '.'))) {
             code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
             fresh->key_at = fresh->at;
             break;
@@ -448,35 +555,59 @@ static void put(struct text *x, const char *s)
     x->used += n;
 }
 
+/* Length of the character at c when it must be written as an escape, 0 when it may stand as it is: controls, the line
+ * separators and the byte order mark, which YAML does not read back as themselves. */
+static size_t must_escape(const char *c, unsigned *point)
+{
+    const unsigned char *u = (const unsigned char *)c;
+    *point = *u;
+    if (*u < 0x20 || *u == 0x7f)
+        return 1;
+    if (*u == 0xC2 && u[1] >= 0x80 && u[1] < 0xA0)
+        return *point = u[1], 2;
+    if ((*u & 0xF0) != 0xE0 || !u[1] || !u[2])
+        return 0;
+    *point = (u[0] & 0x0Fu) << 12 | (u[1] & 0x3Fu) << 6 | (u[2] & 0x3Fu);
+    return *point == 0x2028 || *point == 0x2029 || *point == 0xFEFF || *point >= 0xFFFE ? 3 : 0;
+}
+
 /* A scalar, in double quotes when a plain one would read differently. */
 static void put_scalar(struct text *x, const char *s, bool in_flow)
 {
+    size_t size = strlen(s), call = 0, seen = 0; /* end of the call, inside which commas are its own */
+    unsigned point;
     bool plain = *s && !strchr(" -?:,[]{}#&*!|>'\"%@`", *s);
     if (*s == '-' && s[1] && s[1] != ' ')
         plain = true;
-    int depth = 0; /* inside parentheses commas are the call's own */
-    bool closed = strchr(s, '(') && strchr(s, ')');
-    for (const char *c = s; *c && plain; c++) {
-        depth += closed ? (*c == '(') - (*c == ')') : 0;
-        if ((unsigned char)*c < 0x20 || (*c == ':' && (c[1] == ' ' || c[1] == 0)) || (*c == '#' && c > s && c[-1] == ' ') ||
-            (in_flow && strchr(",[]{}", *c) && !(*c == ',' && depth == 1)) || (*c == ' ' && c[1] == 0))
+    if (strncmp(s, "---", 3) == 0 || strncmp(s, "...", 3) == 0)
+        plain = false;
+    for (size_t i = 0; i < size && plain; i++) {
+        if (s[i] == '(' && i >= call && i >= seen) {
+            size_t far, length = call_length(s + i, size - i, &far);
+            call = i + length;
+            seen = i + far;
+            plain = length > 0 || !in_flow; /* else a later scalar could close it */
+        }
+        if (must_escape(s + i, &point) || (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0 || (in_flow && s[i + 1] == '?'))) ||
+            (s[i] == '#' && i > 0 && s[i - 1] == ' ') || (in_flow && strchr(",[]{}", s[i]) && !(s[i] == ',' && i < call)) ||
+            (s[i] == ' ' && s[i + 1] == 0))
             plain = false;
     }
-    if (strcmp(s, "---") == 0 || strcmp(s, "...") == 0)
-        plain = false;
     if (plain) {
         put(x, s);
         return;
     }
     put(x, "\"");
     for (const char *c = s; *c; c++) {
-        char piece[8];
-        if (*c == '"' || *c == '\\')
+        char piece[16];
+        size_t length = must_escape(c, &point);
+        if (length)
+            snprintf(piece, sizeof piece, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
+        else if (*c == '"' || *c == '\\')
             snprintf(piece, sizeof piece, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)*c);
         else
             snprintf(piece, sizeof piece, "%c", *c);
+        c += length ? length - 1 : 0;
         put(x, piece);
     }
     put(x, "\"");
@@ -508,7 +639,7 @@ static void put_node(struct text *x, const struct ap_node *n, int indent, bool i
         for (int k = 0; k < indent; k++)
             put(x, " ");
         if (map) {
-            put_scalar(x, c->key, false);
+            put_scalar(x, c->key, true); /* what follows on this line may be a flow collection */
             put(x, ":");
         } else
             put(x, "-");

@@ -9,8 +9,9 @@
  *   3. No time stamps and default format bounds: same calls, same bytes.
  *   4. Reports carry what either reader insists on: units as variable-length UTF-8, element_pos always,
  *      n_nodes + 1 index_pointers (libsonata) also linked as index_pointer (bmtk), a stop that bmtk truncates
- * to the right number of frames, float32 [time][values] in chunks. Never: keeps HDF5 objects open between
- * calls but for the file and its reports' data. Test: tests/unit/test_sonata.c, tests/cli/check_sonata.py */
+ *      to the right number of frames, float32 [time][values] in chunks.
+ * Never: keeps HDF5 objects open between calls but for the file and its reports' data.
+ * Test: tests/unit/test_sonata.c, tests/cli/check_sonata.py */
 #include "sonata.h"
 #include "io.h"
 #include "mem.h"

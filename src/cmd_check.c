@@ -14,8 +14,10 @@
 static void help(void)
 {
     printf("Usage: apical check FILE [--expand | --dry-run] [--set KEY.PATH=VALUE ...]\n\n"
-           "Validates a circuit file, its data files and sizes, and reports every error at once. Writes nothing.\n\n"
-           "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, schedule),\n"
+           "Validates a circuit file, its data files and sizes, and reports every error at once. Writes "
+           "nothing.\n\n"
+           "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, "
+           "schedule),\n"
            "              with all defaults; the output is a valid circuit file\n"
            "  --dry-run   print what a run would take: neurons, compartments, synapses, bytes, steps\n\n"
            "Example: apical check circuits/association.yaml --expand > my_circuit.yaml\n");
@@ -55,16 +57,19 @@ int cmd_check(int argc, char **argv)
     struct ap_spec *spec = ap_spec_read(file, sets, n_sets, e);
     int code = spec ? AP_OK : AP_EUSAGE;
     struct ap_estimate size;
-    if (spec && (code = ap_spec_try(spec, e)) == AP_OK && (code = ap_spec_estimate(spec, &size, e)) == AP_OK) {
+    if (spec && (code = ap_spec_try(spec, e)) == AP_OK &&
+        (code = ap_spec_estimate(spec, &size, e)) == AP_OK) {
         if (expand)
             fputs(ap_spec_text(spec), stdout);
         else if (dry)
-            printf("neurons        %llu\ncompartments   %llu\nsynapses       %llu\nplastic        %llu\nstate          %llu\n"
-                   "memory         %.3g MB\npresentations  %llu\nsimulated      %.6g ms\nsteps          about %llu\n",
+            printf("neurons        %llu\ncompartments   %llu\nsynapses       %llu\nplastic        "
+                   "%llu\nstate          %llu\n"
+                   "memory         %.3g MB\npresentations  %llu\nsimulated      %.6g ms\nsteps          "
+                   "about %llu\n",
                    (unsigned long long)size.neurons, (unsigned long long)size.compartments,
                    (unsigned long long)size.synapses, (unsigned long long)size.plastic_synapses,
-                   (unsigned long long)size.state, (double)size.bytes / 1e6, (unsigned long long)size.presentations,
-                   size.simulated_ms, (unsigned long long)size.steps);
+                   (unsigned long long)size.state, (double)size.bytes / 1e6,
+                   (unsigned long long)size.presentations, size.simulated_ms, (unsigned long long)size.steps);
         else
             printf("%s: ok: %s, %llu neurons, %llu synapses, %llu presentations\n", file, ap_spec_name(spec),
                    (unsigned long long)size.neurons, (unsigned long long)size.synapses,

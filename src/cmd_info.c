@@ -25,7 +25,8 @@ int cmd_info(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         printf("Usage: apical info [THING | THING/NAME]\n\n"
-               "The manual: every cell, transfer function, signal, rule, start of weights, stimulus, integrator, probe and\n"
+               "The manual: every cell, transfer function, signal, rule, start of weights, stimulus, "
+               "integrator, probe and\n"
                "figure, with keys, units, defaults and ranges.\n\n"
                "Example: apical info rule/apical\n");
         return AP_OK;
@@ -39,7 +40,8 @@ int cmd_info(int argc, char **argv)
 int cmd_version(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        printf("Usage: apical version\n\nVersion of apical, compiler, flags and libraries.\n\nExample: apical version\n");
+        printf("Usage: apical version\n\nVersion of apical, compiler, flags and libraries.\n\nExample: "
+               "apical version\n");
         return AP_OK;
     }
     if (argc > 1)

@@ -17,7 +17,8 @@ static void help(void)
     printf("Usage: apical render RUN [FIGURE] [--out DIR]\n\n"
            "Draws the figures of a run again from its log, without simulating.\n\n"
            "  RUN         output folder of `apical run`\n"
-           "  FIGURE      one figure by file name or kind; a kind that the circuit does not list is drawn with its defaults\n"
+           "  FIGURE      one figure by file name or kind; a kind that the circuit does not list is drawn "
+           "with its defaults\n"
            "              (`apical info figure` lists them)\n"
            "  --out DIR   folder for the pictures; the run's own when absent\n\n"
            "Example: apical render runs/association traces --out pictures\n");

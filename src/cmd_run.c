@@ -32,8 +32,8 @@ static const char *const STYLES[] = {"auto", "bar", "plain", "json", "none"};
 
 struct display {
     enum style style;
-    double last;   /* wall seconds of the last plain line */
-    int bar_open;  /* a bar stands on the current line */
+    double last;  /* wall seconds of the last plain line */
+    int bar_open; /* a bar stands on the current line */
 };
 
 static void duration_text(double seconds, char out[32])
@@ -56,10 +56,11 @@ static void show(const struct ap_progress *p, void *user)
         snprintf(error, sizeof error, "  error %.3g", p->error);
     if (d->style == STYLE_JSON) {
         fprintf(stderr,
-                "{\"presentation\": %llu, \"presentations\": %llu, \"simulated_ms\": %.6g, \"part\": %.4f, \"eta_s\": %.1f, "
+                "{\"presentation\": %llu, \"presentations\": %llu, \"simulated_ms\": %.6g, \"part\": %.4f, "
+                "\"eta_s\": %.1f, "
                 "\"steps\": %llu, \"block\": \"%s\"",
-                (unsigned long long)p->presentation, (unsigned long long)p->presentations, p->simulated_ms, part,
-                p->eta_seconds, (unsigned long long)p->steps, p->block);
+                (unsigned long long)p->presentation, (unsigned long long)p->presentations, p->simulated_ms,
+                part, p->eta_seconds, (unsigned long long)p->steps, p->block);
         if (!isnan(p->error))
             fprintf(stderr, ", \"error\": %.6g", p->error);
         if (p->summary)
@@ -76,8 +77,8 @@ static void show(const struct ap_progress *p, void *user)
         fprintf(stderr, "\r\033[K[");
         for (int i = 0; i < cells; i++)
             fputc(i < full ? '#' : '.', stderr);
-        fprintf(stderr, "] %3.0f %%  %s  %.0f ms  %llu steps  left %s%s", 100 * part, p->block, p->simulated_ms,
-                (unsigned long long)p->steps, left, error);
+        fprintf(stderr, "] %3.0f %%  %s  %.0f ms  %llu steps  left %s%s", 100 * part, p->block,
+                p->simulated_ms, (unsigned long long)p->steps, left, error);
         if (p->presentation == p->presentations)
             fprintf(stderr, "\r\033[K");
         fflush(stderr);
@@ -87,19 +88,21 @@ static void show(const struct ap_progress *p, void *user)
         fprintf(stderr, "%s\n", p->summary);
     else if (p->wall_seconds - d->last >= 5) {
         d->last = p->wall_seconds;
-        fprintf(stderr, "%5.1f %%  %s  %.0f ms  %llu steps  left %s%s\n", 100 * part, p->block, p->simulated_ms,
-                (unsigned long long)p->steps, left, error);
+        fprintf(stderr, "%5.1f %%  %s  %.0f ms  %llu steps  left %s%s\n", 100 * part, p->block,
+                p->simulated_ms, (unsigned long long)p->steps, left, error);
     }
 }
 
 static void help(void)
 {
     printf("Usage: apical run FILE [OPTIONS]\n\n"
-           "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit form), run.log,\n"
+           "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit "
+           "form), run.log,\n"
            "SONATA reports, weights and probes in HDF5, and the figures as PNG.\n\n"
            "  --out DIR             output folder; runs/NAME when absent; must be empty or new\n"
            "  --overwrite           replace an earlier run in it (only files that the run wrote)\n"
-           "  --set KEY.PATH=VALUE  override a value of the file, e.g. --set integrator.rtol=1e-8; may be repeated\n"
+           "  --set KEY.PATH=VALUE  override a value of the file, e.g. --set integrator.rtol=1e-8; may be "
+           "repeated\n"
            "  --threads N           threads; the result has the same bits for any number\n"
            "  --progress STYLE      auto, bar, plain, json or none\n"
            "  --stop-after N        end after N presentations\n"
@@ -111,10 +114,14 @@ int cmd_run(int argc, char **argv)
 {
     enum { OUT = 1, OVERWRITE, SET, THREADS, PROGRESS, STOP_AFTER, NO_FIGURES, HELP };
     static const struct option OPTIONS[] = {
-        {"out", required_argument, NULL, OUT},           {"overwrite", no_argument, NULL, OVERWRITE},
-        {"set", required_argument, NULL, SET},           {"threads", required_argument, NULL, THREADS},
-        {"progress", required_argument, NULL, PROGRESS}, {"stop-after", required_argument, NULL, STOP_AFTER},
-        {"no-figures", no_argument, NULL, NO_FIGURES},   {"help", no_argument, NULL, HELP},
+        {"out", required_argument, NULL, OUT},
+        {"overwrite", no_argument, NULL, OVERWRITE},
+        {"set", required_argument, NULL, SET},
+        {"threads", required_argument, NULL, THREADS},
+        {"progress", required_argument, NULL, PROGRESS},
+        {"stop-after", required_argument, NULL, STOP_AFTER},
+        {"no-figures", no_argument, NULL, NO_FIGURES},
+        {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
     struct ap_run_options o = {.stop = &stop};

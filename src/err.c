@@ -17,7 +17,11 @@
 /* Length of the UTF-8 character at c, *point its code; 0 when the bytes there are none. */
 static size_t utf8_length(const unsigned char *c, unsigned *point)
 {
-    size_t n = *c < 0x80 ? 1 : *c >= 0xC2 && *c < 0xE0 ? 2 : *c >= 0xE0 && *c < 0xF0 ? 3 : *c >= 0xF0 && *c < 0xF5 ? 4 : 0;
+    size_t n = *c < 0x80                 ? 1
+               : *c >= 0xC2 && *c < 0xE0 ? 2
+               : *c >= 0xE0 && *c < 0xF0 ? 3
+               : *c >= 0xF0 && *c < 0xF5 ? 4
+                                         : 0;
     if (n == 0)
         return 0;
     *point = n == 1 ? *c : *c & (0xFFu >> (n + 1));

@@ -42,8 +42,8 @@ enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char *
     }
     if ((uintmax_t)st.st_size > limit) {
         close(fd);
-        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path, (intmax_t)st.st_size,
-                          limit);
+        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
+                          (intmax_t)st.st_size, limit);
     }
     size_t n = (size_t)st.st_size;
     char *bytes = ap_mem_array(e, n + 1, 1, path);
@@ -162,7 +162,8 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
         return failed(e, part, "make the folder", NULL);
     struct stat st;
     if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
-        return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out", "%s: is there and is not a folder", path);
+        return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
+                          "%s: is there and is not a folder", path);
     return AP_OK;
 }
 

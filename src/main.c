@@ -48,8 +48,8 @@ int cmd_errors(const struct ap_err *e, int code)
 
 int cmd_usage(const char *verb, const char *text, const char *subject)
 {
-    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text, *subject ? " " : "", subject,
-            verb);
+    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text,
+            *subject ? " " : "", subject, verb);
     return AP_EUSAGE;
 }
 
@@ -60,23 +60,30 @@ int cmd_number(const char *verb, const char *option, const char *text, long max,
     *out = strtol(text, &end, 10);
     if (errno == 0 && end != text && *end == 0 && *out >= 1 && *out <= max)
         return 1;
-    fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, option, text, max);
+    fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, option, text,
+            max);
     return 0;
 }
 
 static void help(FILE *to)
 {
-    fprintf(to, "apical %s: a simulator of dendritic cortical microcircuits\n\nUsage: apical VERB [ARGUMENTS]\n\n", ap_version());
+    fprintf(
+        to,
+        "apical %s: a simulator of dendritic cortical microcircuits\n\nUsage: apical VERB [ARGUMENTS]\n\n",
+        ap_version());
     for (int i = 0; i < N_VERBS; i++)
         fprintf(to, "  %-8s %-8s %s\n", VERBS[i].name, VERBS[i].arguments, VERBS[i].doc);
-    fprintf(to, "\n`apical VERB --help` explains one, with an example.\n"
-                "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
-                "75 stopped by a signal, 130 interrupted twice.\n");
+    fprintf(
+        to,
+        "\n`apical VERB --help` explains one, with an example.\n"
+        "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
+        "75 stopped by a signal, 130 interrupted twice.\n");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? AP_EUSAGE : AP_OK;
     }
@@ -91,6 +98,7 @@ int main(int argc, char **argv)
             }
             return code;
         }
-    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n", argv[1]);
+    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n",
+            argv[1]);
     return AP_EUSAGE;
 }

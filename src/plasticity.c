@@ -56,7 +56,8 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
         return;
     size_t n = t->last - t->first, at = t->first * p->cols;
     double *w = p->w + at, *d = p->d ? p->d + at : NULL;
-    const double *post1 = x->rhs->signal + p->post_signal.at + t->first, *pre1 = x->rhs->signal + p->pre_signal.at;
+    const double *post1 = x->rhs->signal + p->post_signal.at + t->first,
+                 *pre1 = x->rhs->signal + p->pre_signal.at;
     const double *post0 = x->before + p->post_signal.at + t->first, *pre0 = x->before + p->pre_signal.at;
     bool one = p->spec->connect == AP_CONNECT_ONE;
     size_t rows = one ? 1 : n;
@@ -67,7 +68,8 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
             ap_synapse_euler(rows, p->cols, w + i, d ? d + i : NULL, post1 + i, pre1 + j, p->eta * -h,
                              p->tau > 0 ? -h / p->tau : 0);
         else
-            ap_synapse_apply(rows, p->cols, w + i, d ? d + i : NULL, post0 + i, pre0 + j, post1 + i, pre1 + j, &k);
+            ap_synapse_apply(rows, p->cols, w + i, d ? d + i : NULL, post0 + i, pre0 + j, post1 + i, pre1 + j,
+                             &k);
     }
 }
 

@@ -6,7 +6,7 @@
 
 struct ap_plasticity {
     struct ap_rhs *rhs;
-    double *before;           /* [n_signal] signals at the beginning of the step */
+    double *before; /* [n_signal] signals at the beginning of the step */
 };
 
 enum ap_code ap_plasticity_init(struct ap_err *e, struct ap_plasticity *x, struct ap_rhs *rhs);

@@ -68,7 +68,8 @@ void ap_sim_close(struct ap_sim *x)
 
 /* ---- what goes wrong ------------------------------------------------------------------------------- */
 
-static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k, size_t at)
+static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b,
+                             uint64_t k, size_t at)
 {
     char where[AP_ERR_PATH], value[32];
     ap_circuit_where(x->c, at, where);
@@ -76,26 +77,34 @@ static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const str
     if (isfinite(u))
         snprintf(value, sizeof value, "%.4g", u);
     else
-        snprintf(value, sizeof value, "%s", isnan(u) ? "not a number" : u > 0 ? "infinite" : "minus infinite");
+        snprintf(value, sizeof value, "%s",
+                 isnan(u) ? "not a number"
+                 : u > 0  ? "infinite"
+                          : "minus infinite");
     bool learns = false, bounded = true;
     for (int i = 0; i < x->c->n_proj; i++)
         learns = learns || (x->c->proj[i].plastic && b->plastic[i]);
     for (int p = 0; p < x->c->n_pop; p++) {
         const char *name = x->c->pop[p].spec->transfer->row.name;
-        bounded = bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
+        bounded =
+            bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
     }
     const char *hint = "shorten the integrator's `step`, or check the weights";
     if (learns)
-        hint = "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it acts on";
+        hint = "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it "
+               "acts on";
     else if (!bounded)
-        hint = "likely cause: feedback through an unbounded transfer function; lower the apical or nudging conductance, or "
+        hint = "likely cause: feedback through an unbounded transfer function; lower the apical or nudging "
+               "conductance, or "
                "the weights, or use logistic";
-    return ap_err_add(e, AP_ENUMERIC, NULL, hint,
-                      "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)", where,
-                      value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
+    return ap_err_add(
+        e, AP_ENUMERIC, NULL, hint,
+        "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)",
+        where, value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
 }
 
-static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
+static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b,
+                                uint64_t k)
 {
     double limit = x->spec->integrator.limit;
     for (size_t i = 0; i < x->c->n_membrane; i++)
@@ -117,8 +126,9 @@ static enum ap_code gave_up(struct ap_err *e, struct ap_sim *x, const struct ap_
         if (!(fabs(dy[i]) <= fabs(dy[worst])))
             worst = i;
     ap_circuit_where(x->c, worst, where);
-    ap_err_add(e, AP_ENUMERIC, NULL, NULL, "at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
-               x->time + x->g.t, b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
+    ap_err_add(e, AP_ENUMERIC, NULL, NULL,
+               "at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g", x->time + x->g.t,
+               b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
     ap_mem_free(dy);
     return AP_ENUMERIC;
 }
@@ -192,8 +202,8 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     for (int64_t steps = 0; x->g.t < b->duration; steps++) {
         if (steps == x->spec->integrator.max_steps)
             return ap_err_add(e, AP_ENUMERIC, NULL, "raise `max-steps`, or loosen `rtol`",
-                              "more than %lld steps in presentation %llu of block %s, at %.6g ms of it", (long long)steps,
-                              (unsigned long long)k, b->name, x->g.t);
+                              "more than %lld steps in presentation %llu of block %s, at %.6g ms of it",
+                              (long long)steps, (unsigned long long)k, b->name, x->g.t);
         enum ap_code code = ap_integrate_step(e, &x->g, b->duration);
         if (code == AP_ENUMERIC)
             gave_up(e, x, b, k);
@@ -221,7 +231,8 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
         if (x->c->pop[p].clamped)
-            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value, x->c->pop[p].n * sizeof(double));
+            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value,
+                   x->c->pop[p].n * sizeof(double));
     if (x->rhs.noise)
         ap_noise_finish(&x->noise, b->duration);
     const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k, pattern, x->time, b->duration};

@@ -28,11 +28,12 @@ static const struct ap_key HEAD_KEYS[] = {
 #undef OF
 #define ROOT(i) offsetof(struct root_keys, node) + (i) * sizeof(struct ap_node *)
 static const struct ap_key ROOT_KEYS[] = {
-    {"potential", AP_KEY_CHOICE, AP_DIM_NONE, offsetof(struct root_keys, potential), "dimensionless", 0, 0, POTENTIAL,
-     "unit of all potentials"},
+    {"potential", AP_KEY_CHOICE, AP_DIM_NONE, offsetof(struct root_keys, potential), "dimensionless", 0, 0,
+     POTENTIAL, "unit of all potentials"},
     {"cells", AP_KEY_NODE, AP_DIM_NONE, ROOT(0), "", 0, 0, NULL, "cells as trees of compartments"},
     {"populations", AP_KEY_NODE, AP_DIM_NONE, ROOT(1), "", 0, 0, NULL, "groups of equal cells"},
-    {"projections", AP_KEY_NODE, AP_DIM_NONE, ROOT(2), "", 0, 0, NULL, "who projects to whom, with which rule"},
+    {"projections", AP_KEY_NODE, AP_DIM_NONE, ROOT(2), "", 0, 0, NULL,
+     "who projects to whom, with which rule"},
     {"stimuli", AP_KEY_NODE, AP_DIM_NONE, ROOT(3), "", 0, 0, NULL, "what drives clamped populations"},
     {"schedule", AP_KEY_NODE, AP_DIM_NONE, ROOT(4), "", 0, 0, NULL, "blocks of presentations"},
     {"integrator", AP_KEY_NODE, AP_DIM_NONE, ROOT(5), "", 0, 0, NULL, "method and tolerances"},
@@ -95,8 +96,8 @@ static size_t name_length(const char *text)
     return strcspn(text, "/[");
 }
 
-enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, const char *what,
-                            const char *text, struct ap_selection *out)
+enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at,
+                            const char *what, const char *text, struct ap_selection *out)
 {
     char pop[128], hint[AP_ERR_HINT];
     size_t length = name_length(text);
@@ -107,8 +108,8 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
         int n = 0;
         for (; n < s->n_pop && n < 64; n++)
             names[n] = s->pop[n].name;
-        return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(pop, names, n, hint), "%s: there is no population '%s'", what,
-                          pop);
+        return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(pop, names, n, hint),
+                          "%s: there is no population '%s'", what, pop);
     }
     out->last = s->pop[out->pop].n;
     const char *rest = text + length;
@@ -137,8 +138,8 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
         return ap_err_add(e, AP_EUSAGE, at, "for example hidden1.pyr[0:3], the neurons 0, 1 and 2",
                           "%s: '%s' is not a selection", what, text);
     if (first < 0 || last <= first || last > s->pop[out->pop].n)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: '%s' selects outside the %lld neurons of %s", what, text,
-                          (long long)s->pop[out->pop].n, pop);
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: '%s' selects outside the %lld neurons of %s", what,
+                          text, (long long)s->pop[out->pop].n, pop);
     out->first = first;
     out->last = last;
     out->ranged = true;
@@ -152,8 +153,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     struct root_keys k = {0};
     const struct ap_node *first = s->tree.root->n ? s->tree.root->child[0] : NULL;
     if (!first || strcmp(first->key, "version") != 0)
-        return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at, "a circuit file begins with `version: 1`",
-                          "the first key must be 'version'");
+        return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at,
+                          "a circuit file begins with `version: 1`", "the first key must be 'version'");
     enum ap_code code = ap_expand_microcircuit(e, &s->tree);
     const struct ap_keyset sets[] = {{HEAD_KEYS, N(HEAD_KEYS), s}, {ROOT_KEYS, N(ROOT_KEYS), &k}};
     bool expanded = code == AP_OK;
@@ -181,7 +182,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     return one != AP_OK ? one : code;
 }
 
-static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets, enum ap_code code)
+static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets,
+                              enum ap_code code)
 {
     for (int i = 0; code == AP_OK && i < n_sets; i++)
         code = ap_yamlin_set(e, &s->tree, sets[i]);
@@ -195,8 +197,8 @@ static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *c
     return NULL;
 }
 
-struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets, int n_sets,
-                              struct ap_err *e)
+struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets,
+                              int n_sets, struct ap_err *e)
 {
     struct ap_spec *s = ap_mem_array(e, 1, sizeof *s, "circuit description");
     if (!s)

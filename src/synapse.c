@@ -38,8 +38,8 @@ static inline double row_product(size_t cols, const double *restrict row, const 
 }
 
 /* Four rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. */
-AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w, const double *restrict x, int add,
-                                  double *restrict out)
+AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w,
+                                  const double *restrict x, int add, double *restrict out)
 {
     enum { ROWS = 4 };
     size_t whole = cols / LANES * LANES, i = 0;
@@ -63,7 +63,8 @@ AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restri
     }
 }
 
-void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add, double *out)
+void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
+                              double *out)
 {
     for (size_t i = 0; i < rows; i++) {
         double lane[LANES] = {0};
@@ -75,7 +76,8 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 }
 
 AP_CLONES void ap_synapse_euler(size_t rows, size_t cols, double *restrict w, double *restrict d,
-                                const double *restrict post, const double *restrict pre, double eta_dt, double dt_over_tau)
+                                const double *restrict post, const double *restrict pre, double eta_dt,
+                                double dt_over_tau)
 {
     for (size_t i = 0; i < rows; i++) {
         double *wi = w + i * cols, p = post[i];
@@ -125,8 +127,9 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
 }
 
 AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, double *restrict d,
-                                const double *restrict post0, const double *restrict pre0, const double *restrict post1,
-                                const double *restrict pre1, const struct ap_synapse_fold *k)
+                                const double *restrict post0, const double *restrict pre0,
+                                const double *restrict post1, const double *restrict pre1,
+                                const struct ap_synapse_fold *k)
 {
     const double kd = k->kd, e = k->e;
     for (size_t i = 0; i < rows; i++) {
@@ -146,9 +149,9 @@ AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, do
     }
 }
 
-AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d, const double *restrict post,
-                                     const double *restrict pre, double eta, double inv_tau, double *restrict dw,
-                                     double *restrict dd)
+AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,
+                                     const double *restrict post, const double *restrict pre, double eta,
+                                     double inv_tau, double *restrict dw, double *restrict dd)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {
@@ -161,9 +164,10 @@ AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *res
         }
 }
 
-AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restrict vd, const double *restrict post,
-                                  const double *restrict pre, const double *restrict dpost, const double *restrict dpre,
-                                  double eta, double inv_tau, double *restrict dw, double *restrict dd)
+AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restrict vd,
+                                  const double *restrict post, const double *restrict pre,
+                                  const double *restrict dpost, const double *restrict dpre, double eta,
+                                  double inv_tau, double *restrict dw, double *restrict dd)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {

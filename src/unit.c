@@ -23,30 +23,18 @@ static const struct unit {
     int power; /* of ten, to the internal unit */
     bool physical;
 } UNITS[] = {
-    {"ms", AP_DIM_TIME, 0, false},
-    {"s", AP_DIM_TIME, 3, false},
-    {"us", AP_DIM_TIME, -3, false},
-    {"/ms", AP_DIM_RATE, 0, false},
-    {"1/ms", AP_DIM_RATE, 0, false},
-    {"/s", AP_DIM_RATE, -3, false},
-    {"1/s", AP_DIM_RATE, -3, false},
-    {"/ms", AP_DIM_CONDUCTANCE, 0, false},
-    {"1/ms", AP_DIM_CONDUCTANCE, 0, false},
-    {"/s", AP_DIM_CONDUCTANCE, -3, false},
-    {"1/s", AP_DIM_CONDUCTANCE, -3, false},
-    {"nS", AP_DIM_CONDUCTANCE, 0, true},
-    {"pS", AP_DIM_CONDUCTANCE, -3, true},
-    {"uS", AP_DIM_CONDUCTANCE, 3, true},
-    {"", AP_DIM_CAPACITANCE, 0, false},
-    {"pF", AP_DIM_CAPACITANCE, 0, true},
-    {"nF", AP_DIM_CAPACITANCE, 3, true},
-    {"", AP_DIM_POTENTIAL, 0, false},
-    {"mV", AP_DIM_POTENTIAL, 0, true},
-    {"V", AP_DIM_POTENTIAL, 3, true},
-    {"uV", AP_DIM_POTENTIAL, -3, true},
-    {"/sqrt(ms)", AP_DIM_NOISE, 0, false},
-    {"mV/sqrt(ms)", AP_DIM_NOISE, 0, true},
-    {"", AP_DIM_NONE, 0, false},
+    {"ms", AP_DIM_TIME, 0, false},          {"s", AP_DIM_TIME, 3, false},
+    {"us", AP_DIM_TIME, -3, false},         {"/ms", AP_DIM_RATE, 0, false},
+    {"1/ms", AP_DIM_RATE, 0, false},        {"/s", AP_DIM_RATE, -3, false},
+    {"1/s", AP_DIM_RATE, -3, false},        {"/ms", AP_DIM_CONDUCTANCE, 0, false},
+    {"1/ms", AP_DIM_CONDUCTANCE, 0, false}, {"/s", AP_DIM_CONDUCTANCE, -3, false},
+    {"1/s", AP_DIM_CONDUCTANCE, -3, false}, {"nS", AP_DIM_CONDUCTANCE, 0, true},
+    {"pS", AP_DIM_CONDUCTANCE, -3, true},   {"uS", AP_DIM_CONDUCTANCE, 3, true},
+    {"", AP_DIM_CAPACITANCE, 0, false},     {"pF", AP_DIM_CAPACITANCE, 0, true},
+    {"nF", AP_DIM_CAPACITANCE, 3, true},    {"", AP_DIM_POTENTIAL, 0, false},
+    {"mV", AP_DIM_POTENTIAL, 0, true},      {"V", AP_DIM_POTENTIAL, 3, true},
+    {"uV", AP_DIM_POTENTIAL, -3, true},     {"/sqrt(ms)", AP_DIM_NOISE, 0, false},
+    {"mV/sqrt(ms)", AP_DIM_NOISE, 0, true}, {"", AP_DIM_NONE, 0, false},
 };
 enum { N_UNITS = sizeof UNITS / sizeof *UNITS };
 
@@ -61,8 +49,12 @@ static const char *const ACCEPTED[AP_DIM_COUNT] = {
 };
 
 static const char *const EXAMPLE[AP_DIM_COUNT] = {
-    [AP_DIM_NONE] = "0.5",           [AP_DIM_TIME] = "100 ms",     [AP_DIM_RATE] = "0.0005 /ms",
-    [AP_DIM_CONDUCTANCE] = "0.8 /ms", [AP_DIM_CAPACITANCE] = "1",   [AP_DIM_POTENTIAL] = "-0.5",
+    [AP_DIM_NONE] = "0.5",
+    [AP_DIM_TIME] = "100 ms",
+    [AP_DIM_RATE] = "0.0005 /ms",
+    [AP_DIM_CONDUCTANCE] = "0.8 /ms",
+    [AP_DIM_CAPACITANCE] = "1",
+    [AP_DIM_POTENTIAL] = "-0.5",
     [AP_DIM_NOISE] = "0.1 /sqrt(ms)",
 };
 
@@ -168,13 +160,13 @@ static double scaled(const char *number, size_t length, int power)
     return to_double(text);
 }
 
-static enum ap_code bad_number(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
-                               enum ap_dim dim, const char *why)
+static enum ap_code bad_number(struct ap_err *e, const struct ap_place *at, const char *what,
+                               const char *text, enum ap_dim dim, const char *why)
 {
     char hint[AP_ERR_HINT];
     snprintf(hint, sizeof hint, "for example `%s`", EXAMPLE[dim]);
-    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: found '%s'%s%s, expected %s", what, text, *why ? ", " : "", why,
-                      ACCEPTED[dim]);
+    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: found '%s'%s%s, expected %s", what, text, *why ? ", " : "",
+                      why, ACCEPTED[dim]);
 }
 
 enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
@@ -219,8 +211,10 @@ enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const cha
     if (*unit == 0)
         return bad_number(e, at, what, text, dim, "which has no unit");
     if (dim == AP_DIM_NONE)
-        return bad_number(e, at, what, text, dim, known_elsewhere ? "which has a unit" : "which has trailing characters");
-    return bad_number(e, at, what, text, dim, known_elsewhere ? "which has the wrong dimension" : "whose unit is unknown");
+        return bad_number(e, at, what, text, dim,
+                          known_elsewhere ? "which has a unit" : "which has trailing characters");
+    return bad_number(e, at, what, text, dim,
+                      known_elsewhere ? "which has the wrong dimension" : "whose unit is unknown");
 }
 
 enum ap_code ap_unit_integer(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
@@ -238,8 +232,8 @@ enum ap_code ap_unit_integer(struct ap_err *e, const struct ap_place *at, const 
         return ap_err_add(e, AP_EUSAGE, at, "no decimal point, unit or exponent",
                           "%s: found '%s', expected a whole number", what, text);
     if (errno == ERANGE || value < min || value > max)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a whole number from %lld to %lld", what, text,
-                          (long long)min, (long long)max);
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a whole number from %lld to %lld",
+                          what, text, (long long)min, (long long)max);
     *out = value;
     return AP_OK;
 }

@@ -18,8 +18,8 @@ enum ap_dim {
 
 /* A quantity with the unit system it was written in. */
 struct ap_quantity {
-    double value;       /* in the internal unit */
-    bool physical;      /* written in nS, pF, mV: a cell must use these throughout */
+    double value;  /* in the internal unit */
+    bool physical; /* written in nS, pF, mV: a cell must use these throughout */
 };
 
 /* The units of a dimension for messages and manuals: "ms, s or us". */

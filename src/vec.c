@@ -17,8 +17,8 @@
 struct ap_vec_pool {
     const struct ap_circuit *c;
     size_t n, n_blocks;
-    double *data;             /* [AP_VEC_POOL][n] */
-    double *partial;          /* [n_blocks] */
+    double *data;    /* [AP_VEC_POOL][n] */
+    double *partial; /* [n_blocks] */
     N_Vector vector[AP_VEC_POOL];
     bool used[AP_VEC_POOL];
     int in_use, peak;
@@ -80,7 +80,8 @@ static double tree(double *partial, size_t n)
     return partial[0];
 }
 
-static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared, double *partial)
+static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared,
+                       double *partial)
 {
     size_t blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
     if (blocks > 16) {
@@ -227,7 +228,8 @@ static realtype vec_max_norm(N_Vector x)
     const double *px = ap_vec_data(x);
     double most = 0;
     for (size_t i = 0; i < content(x)->pool->n; i++)
-        most = fabs(px[i]) > most || px[i] != px[i] ? fabs(px[i]) : most; /* NaN stays: no number is greater */
+        most =
+            fabs(px[i]) > most || px[i] != px[i] ? fabs(px[i]) : most; /* NaN stays: no number is greater */
     return most;
 }
 

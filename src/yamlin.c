@@ -26,8 +26,8 @@ struct ap_node *ap_yamlin_child(const struct ap_node *map, const char *key)
     return NULL;
 }
 
-static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_node_kind kind, struct ap_place at,
-                                bool flow)
+static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_node_kind kind,
+                                struct ap_place at, bool flow)
 {
     struct ap_node *n = ap_mem_arena_take(e, &t->arena, 1, sizeof *n);
     if (n) {
@@ -39,7 +39,8 @@ static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_nod
     return n;
 }
 
-struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format, ...)
+struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format,
+                                 ...)
 {
     va_list args, again;
     va_start(args, format);
@@ -151,7 +152,8 @@ static int by_key_then_place(const void *a, const void *b)
     const struct ap_node *x = *(struct ap_node *const *)a, *y = *(struct ap_node *const *)b;
     int order = strcmp(x->key, y->key);
     if (order == 0)
-        order = x->key_at.line != y->key_at.line ? x->key_at.line - y->key_at.line : x->key_at.col - y->key_at.col;
+        order = x->key_at.line != y->key_at.line ? x->key_at.line - y->key_at.line
+                                                 : x->key_at.col - y->key_at.col;
     return order;
 }
 
@@ -176,8 +178,9 @@ static enum ap_code check_keys(struct reading *r, const struct ap_node *map)
     ap_mem_free(sorted);
     if (!twice)
         return AP_OK;
-    return ap_err_add(r->e, AP_EUSAGE, &twice->key_at, "remove one of the two", "duplicate key '%s': first given at %d:%d",
-                      twice->key, before->key_at.line, before->key_at.col);
+    return ap_err_add(r->e, AP_EUSAGE, &twice->key_at, "remove one of the two",
+                      "duplicate key '%s': first given at %d:%d", twice->key, before->key_at.line,
+                      before->key_at.col);
 }
 
 static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
@@ -189,7 +192,8 @@ static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
         return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "a key must have 1 to %d characters, this one has %zu",
                           AP_YAMLIN_KEY, length);
     if (strcmp(key, "<<") == 0)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out", "merge keys (<<) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out",
+                          "merge keys (<<) are not part of a circuit file");
     r->key[r->depth - 1] = ap_mem_arena_text(r->e, &r->t->arena, key, length);
     r->key_at[r->depth - 1] = at;
     return r->key[r->depth - 1] ? AP_OK : AP_EMEMORY;
@@ -203,7 +207,8 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
     bool key_expected = top && top->kind == AP_NODE_MAP && !r->key[r->depth - 1];
 
     if (ev->type == YAML_ALIAS_EVENT)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "aliases (*name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out",
+                          "aliases (*name) are not part of a circuit file");
     if (ev->type == YAML_SCALAR_EVENT)
         anchor = ev->data.scalar.anchor, tag = ev->data.scalar.tag;
     else if (ev->type == YAML_SEQUENCE_START_EVENT)
@@ -211,9 +216,11 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
     else if (ev->type == YAML_MAPPING_START_EVENT)
         anchor = ev->data.mapping_start.anchor, tag = ev->data.mapping_start.tag;
     if (anchor)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "anchors (&name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out",
+                          "anchors (&name) are not part of a circuit file");
     if (tag)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "remove the tag", "tags (!name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "remove the tag",
+                          "tags (!name) are not part of a circuit file");
 
     switch (ev->type) {
     case YAML_SCALAR_EVENT:
@@ -292,8 +299,8 @@ static bool is_mask(const char *text, size_t size)
            (size >= 10 && strncasecmp(text, "\\U0000e000", 10) == 0);
 }
 
-static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *text, size_t size, char **masked,
-                                size_t *masked_size)
+static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *text, size_t size,
+                                char **masked, size_t *masked_size)
 {
     size_t commas = 0;
     struct ap_place at = {file, 1, 1};
@@ -356,7 +363,8 @@ static size_t unmask(char *text)
     return (size_t)(to - text);
 }
 
-static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
+                                 size_t size)
 {
     struct reading r = {.e = e, .t = t};
     if (!(r.file = ap_mem_arena_text(e, &t->arena, file, strlen(file))))
@@ -375,7 +383,8 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
             if (parser.error == YAML_MEMORY_ERROR)
                 code = ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
             else
-                code = ap_err_add(e, AP_EUSAGE, &at, "check indentation (spaces only), colons and brackets near here",
+                code = ap_err_add(e, AP_EUSAGE, &at,
+                                  "check indentation (spaces only), colons and brackets near here",
                                   "not valid YAML: %s%s%s", parser.problem ? parser.problem : "unreadable",
                                   parser.context ? ", " : "", parser.context ? parser.context : "");
             break;
@@ -400,7 +409,8 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     return code;
 }
 
-enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
+                             size_t size)
 {
     size_t masked_size = 0;
     char *masked = NULL;
@@ -456,7 +466,8 @@ static struct ap_node *path_step(struct ap_node *at, const char **path, int *ind
         const char *step[2] = {number, name && name->kind == AP_NODE_SCALAR ? name->text : ""};
         for (int k = 0; k < 2; k++) {
             size_t length = strlen(step[k]);
-            if (length > best && strncmp(*path, step[k], length) == 0 && ((*path)[length] == '.' || (*path)[length] == 0)) {
+            if (length > best && strncmp(*path, step[k], length) == 0 &&
+                ((*path)[length] == '.' || (*path)[length] == 0)) {
                 best = length;
                 found = at->child[i];
                 *index = i;
@@ -472,8 +483,8 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     struct ap_place at = {"--set", 1, 1};
     const char *equals = strchr(assignment, '=');
     if (!equals || equals == assignment)
-        return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8", "'%s' is not key.path=value",
-                          assignment);
+        return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8",
+                          "'%s' is not key.path=value", assignment);
     char path[AP_ERR_PATH];
     if (equals - assignment >= (long)sizeof path)
         return ap_err_add(e, AP_EUSAGE, &at, NULL, "the key path is too long");
@@ -511,13 +522,15 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
             fresh->key = NULL;
             break;
         }
-        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY && !strchr(before, '.'))) {
+        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY &&
+                     !strchr(before, '.'))) {
             code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
             fresh->key_at = fresh->at;
             break;
         }
-        code = ap_err_add(e, AP_EUSAGE, &at, "list elements go by index or by name: schedule.learning.duration",
-                          "--set %s: there is no '%s' in the file", path, before);
+        code =
+            ap_err_add(e, AP_EUSAGE, &at, "list elements go by index or by name: schedule.learning.duration",
+                       "--set %s: there is no '%s' in the file", path, before);
         break;
     }
     if (code != AP_OK) {
@@ -588,8 +601,10 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
             seen = i + far;
             plain = length > 0 || !in_flow; /* else a later scalar could close it */
         }
-        if (must_escape(s + i, &point) || (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0 || (in_flow && s[i + 1] == '?'))) ||
-            (s[i] == '#' && i > 0 && s[i - 1] == ' ') || (in_flow && strchr(",[]{}", s[i]) && !(s[i] == ',' && i < call)) ||
+        if (must_escape(s + i, &point) ||
+            (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0 || (in_flow && s[i + 1] == '?'))) ||
+            (s[i] == '#' && i > 0 && s[i - 1] == ' ') ||
+            (in_flow && strchr(",[]{}", s[i]) && !(s[i] == ',' && i < call)) ||
             (s[i] == ' ' && s[i + 1] == 0))
             plain = false;
     }

@@ -2,12 +2,14 @@
 #include "../unit/harness.h"
 
 /* A microcircuit relaxed to its steady state by explicit Euler, which contracts to machine precision. */
-static void relax(struct harness *h, const char *layers, double dendrite, double apical, double nudge, uint64_t seed, bool teacher)
+static void relax(struct harness *h, const char *layers, double dendrite, double apical, double nudge,
+                  uint64_t seed, bool teacher)
 {
     char text[1024];
     snprintf(text, sizeof text,
              "version: 1\nname: relax\nseed: %llu\nmicrocircuit:\n  layers: %s\n"
-             "  conductance: {leak: 0.1 /ms, basal: 1 /ms, apical: %.17g /ms, dendrite: %.17g /ms, nudge: %.17g /ms}\n"
+             "  conductance: {leak: 0.1 /ms, basal: 1 /ms, apical: %.17g /ms, dendrite: %.17g /ms, nudge: "
+             "%.17g /ms}\n"
              "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
              "stimulus: {kind: random, range: [0, 1]}\ntarget: {kind: random, range: [0.1, 0.9]}\n"
              "schedule: [{name: a, presentations: 1, duration: 400 ms, teacher: %s}]\n"
@@ -35,7 +37,8 @@ static void test_self_predicting_state(void **state)
                     snprintf(above, sizeof above, k == hidden ? "output" : "hidden%d.pyr", k + 1);
                     size_t n, m;
                     const double *apical = harness_potential(&h, pyr, "apical", &n);
-                    const double *u = harness_potential(&h, inter, "soma", &m), *v = harness_potential(&h, above, "soma", NULL);
+                    const double *u = harness_potential(&h, inter, "soma", &m),
+                                 *v = harness_potential(&h, above, "soma", NULL);
                     for (size_t i = 0; i < n; i++)
                         worst = fmax(worst, fabs(apical[i]));
                     for (size_t i = 0; i < m; i++)
@@ -58,15 +61,18 @@ static void test_exact_relations(void **state)
         struct harness h;
         relax(&h, "[6, 9, 7, 4]", gd, g, g, seed, true);
         size_t n;
-        const double *u3 = harness_potential(&h, "output", "soma", &n), *v3 = harness_potential(&h, "output", "basal", NULL);
-        const double *i2 = harness_potential(&h, "hidden2.int", "soma", NULL), *t = harness_potential(&h, "target", "soma", NULL);
+        const double *u3 = harness_potential(&h, "output", "soma", &n),
+                     *v3 = harness_potential(&h, "output", "basal", NULL);
+        const double *i2 = harness_potential(&h, "hidden2.int", "soma", NULL),
+                     *t = harness_potential(&h, "target", "soma", NULL);
         for (size_t i = 0; i < n; i++) {
             double prediction = v3[i] / (lk + 1);
             worst = fmax(worst, fabs(u3[i] - i2[i] - (1 - lambda_i) * (u3[i] - prediction)));
             worst = fmax(worst, fabs(u3[i] - i2[i] - (1 - lambda_i) * lambda_out * (t[i] - prediction)));
             size = fmax(size, fabs(u3[i] - i2[i]));
         }
-        const double *u2 = harness_potential(&h, "hidden2.pyr", "soma", &n), *a2 = harness_potential(&h, "hidden2.pyr", "apical", NULL);
+        const double *u2 = harness_potential(&h, "hidden2.pyr", "soma", &n),
+                     *a2 = harness_potential(&h, "hidden2.pyr", "apical", NULL);
         const double *i1 = harness_potential(&h, "hidden1.int", "soma", NULL);
         for (size_t i = 0; i < n; i++)
             worst = fmax(worst, fabs(u2[i] - i1[i] - (1 - lambda_i) * lambda_h * a2[i]));
@@ -92,7 +98,8 @@ static double noise_sd(const char *integrator, double sigma)
     snprintf(text, sizeof text,
              "version: 1\nname: noisy\nseed: 4\ncells:\n  one: {soma: {leak: 1.9 /ms}}\n"
              "populations:\n  cells: {cell: one, size: 400, transfer: linear, noise: %.17g /sqrt(ms)}\n"
-             "schedule: [{name: settle, presentations: 1, duration: 10 ms}, {name: a, presentations: 60, duration: 5 ms}]\n"
+             "schedule: [{name: settle, presentations: 1, duration: 10 ms}, {name: a, presentations: 60, "
+             "duration: 5 ms}]\n"
              "integrator: %s\n",
              sigma, integrator);
     struct harness h;
@@ -119,7 +126,8 @@ static void test_noise(void **state)
     for (int k = 0; k < 2; k++) {
         double tau = k ? 1 : 0.2, expected = 0.3 / sqrt(2 * 1.9 * (1 + 1.9 * tau));
         char integrator[128];
-        snprintf(integrator, sizeof integrator, "{kind: adams, rtol: 1e-4, atol: 1e-6, noise-tau: %g ms, noise-grid: %g ms}", tau, tau / 5);
+        snprintf(integrator, sizeof integrator,
+                 "{kind: adams, rtol: 1e-4, atol: 1e-6, noise-tau: %g ms, noise-grid: %g ms}", tau, tau / 5);
         double colour = noise_sd(integrator, 0.3);
         print_message("band-limited, tau %.1f ms: sd %.5f, expected %.5f\n", tau, colour, expected);
         assert_true(fabs(colour / expected - 1) < 0.04);
@@ -133,14 +141,21 @@ static double held_distance(double factor, double max_step, double rtol)
     size_t n = 0;
     for (int k = 0; k < 2; k++) {
         char forward[128], inter[128], lateral[128], step[64], relative[64], absolute[64];
-        snprintf(forward, sizeof forward, "microcircuit.plasticity.forward=[%.17g /ms, %.17g /ms]", 0.1 * factor, 0.05 * factor);
+        snprintf(forward, sizeof forward, "microcircuit.plasticity.forward=[%.17g /ms, %.17g /ms]",
+                 0.1 * factor, 0.05 * factor);
         snprintf(inter, sizeof inter, "microcircuit.plasticity.interneuron=%.17g /ms", 0.1 * factor);
         snprintf(lateral, sizeof lateral, "microcircuit.plasticity.lateral=%.17g /ms", 0.05 * factor);
         snprintf(step, sizeof step, "integrator.max-step=%.17g ms", k ? max_step : 0);
         snprintf(relative, sizeof relative, "integrator.rtol=%.17g", k ? rtol : 1e-9);
         snprintf(absolute, sizeof absolute, "integrator.atol=%.17g", k ? rtol / 100 : 1e-11);
-        const char *sets[] = {forward, inter, lateral, k ? "integrator.weights=held" : "integrator.weights=coupled",
-                              relative, absolute, step, "microcircuit.noise=0 /sqrt(ms)",
+        const char *sets[] = {forward,
+                              inter,
+                              lateral,
+                              k ? "integrator.weights=held" : "integrator.weights=coupled",
+                              relative,
+                              absolute,
+                              step,
+                              "microcircuit.noise=0 /sqrt(ms)",
                               "schedule.learning.duration=20 ms"};
         struct harness h;
         harness_open_file(&h, "circuits/association.yaml", sets, 9);
@@ -165,14 +180,16 @@ static void test_held_weights_approach_coupled(void **state)
     double last = 0;
     for (int k = 0; k < 4; k++) {
         double step = 0.1 / (1 << k), distance = held_distance(1, step, 1e-5);
-        print_message("longest step %.3f ms: distance %.2e, order %.2f\n", step, distance, k ? log2(last / distance) : 0);
+        print_message("longest step %.3f ms: distance %.2e, order %.2f\n", step, distance,
+                      k ? log2(last / distance) : 0);
         if (k > 0)
             assert_true(log2(last / distance) > 0.9);
         last = distance;
     }
     for (int k = 0; k < 4; k++) { /* three decades of the learning rate */
         double factor = pow(10, -k), distance = held_distance(factor, 0.05, 1e-7);
-        print_message("rates x %g: distance %.2e, order %.2f\n", factor, distance, k ? log10(last / distance) : 0);
+        print_message("rates x %g: distance %.2e, order %.2f\n", factor, distance,
+                      k ? log10(last / distance) : 0);
         if (k > 0)
             assert_true(log10(last / distance) > 0.9);
         last = distance;

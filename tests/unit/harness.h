@@ -83,7 +83,8 @@ static inline void harness_close(struct harness *h)
 }
 
 /* Fields of a compartment, by "population" and "compartment", at the last evaluation. */
-static inline const double *harness_potential(const struct harness *h, const char *pop, const char *comp, size_t *n)
+static inline const double *harness_potential(const struct harness *h, const char *pop, const char *comp,
+                                              size_t *n)
 {
     int p = ap_spec_population(h->s, pop), c = p < 0 ? -1 : ap_spec_compartment(h->s, p, comp);
     if (c < 0)

@@ -8,8 +8,10 @@ static const char LEAKY[] =
     "populations:\n  input: {cell: clamped, size: 1}\n  cell: {cell: one, size: 1, transfer: linear}\n"
     "  target: {cell: clamped, size: 1}\n"
     "projections:\n  - {name: drive, from: input, to: cell/basal, weights: constant(1)}\n"
-    "  - {name: teacher, from: target/soma, to: cell/soma, connect: one-to-one, conductance: 0.8 /ms, gate: teacher}\n"
-    "stimuli:\n  on: {of: input, kind: patterns, values: [[2.2]]}\n  goal: {of: target, kind: patterns, values: [[5]]}\n"
+    "  - {name: teacher, from: target/soma, to: cell/soma, connect: one-to-one, conductance: 0.8 /ms, gate: "
+    "teacher}\n"
+    "stimuli:\n  on: {of: input, kind: patterns, values: [[2.2]]}\n  goal: {of: target, kind: patterns, "
+    "values: [[5]]}\n"
     "schedule:\n  - {name: a, presentations: 1, duration: 3 ms, teacher: off}\n"
     "  - {name: b, presentations: 1, duration: 3 ms}\n"
     "integrator: {kind: bdf}\n";
@@ -190,7 +192,8 @@ static void test_methods_agree(void **state)
         bdf_adams = fmax(bdf_adams, fabs(weights[0][i] - weights[1][i]));
         bdf_euler = fmax(bdf_euler, fabs(weights[0][i] - weights[2][i]));
     }
-    print_message("weights after learning: bdf and adams %.1e, bdf and euler (0.002 ms) %.1e\n", bdf_adams, bdf_euler);
+    print_message("weights after learning: bdf and adams %.1e, bdf and euler (0.002 ms) %.1e\n", bdf_adams,
+                  bdf_euler);
     assert_true(bdf_adams < 1e-8);
     assert_true(bdf_euler < 2e-5);
 }
@@ -207,7 +210,8 @@ static void test_norm_is_honest(void **state)
                  "version: 1\nname: inert\nseed: 1\nmicrocircuit:\n  layers: [4, 3, 2]\n"
                  "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
                  "stimulus: {kind: random, smoothing: 3 ms}\ntarget: {kind: random, range: [0.1, 0.9]}\n"
-                 "schedule: [{name: a, presentations: 2, duration: 20 ms}]\nintegrator: {weights: coupled, rtol: 1e-6}\n");
+                 "schedule: [{name: a, presentations: 2, duration: 20 ms}]\nintegrator: {weights: coupled, "
+                 "rtol: 1e-6}\n");
         struct harness h;
         harness_open(&h, text, NULL, 0);
         if (k == 1) { /* the same circuit beside 200,000 plastic weights that never move */
@@ -219,15 +223,16 @@ static void test_norm_is_honest(void **state)
             ap_err_free(e);
             char *extra = malloc(strlen(text) + 4096), *at = strstr(text, "projections:");
             assert_non_null(at);
-            sprintf(extra, "%.*s  crowd: {cell: clamped, size: 1000}\n  sink: {cell: output, size: 200}\n%.*s"
-                           "  - {name: inert, from: crowd, to: sink/basal, weights: constant(0),"
-                           " rule: {kind: basal, rate: 0.1 /ms, lowpass: 30 ms}}\n%s",
+            sprintf(extra,
+                    "%.*s  crowd: {cell: clamped, size: 1000}\n  sink: {cell: output, size: 200}\n%.*s"
+                    "  - {name: inert, from: crowd, to: sink/basal, weights: constant(0),"
+                    " rule: {kind: basal, rate: 0.1 /ms, lowpass: 30 ms}}\n%s",
                     (int)(at - text), text, 13, at, at + 13);
             const char *stimuli = strstr(extra, "stimuli:\n");
             assert_non_null(stimuli);
             char *final = malloc(strlen(extra) + 256);
-            sprintf(final, "%.*s  silence: {of: crowd, kind: random, range: [0, 0]}\n%s", (int)(stimuli + 9 - extra), extra,
-                    stimuli + 9);
+            sprintf(final, "%.*s  silence: {of: crowd, kind: random, range: [0, 0]}\n%s",
+                    (int)(stimuli + 9 - extra), extra, stimuli + 9);
             harness_open(&h, final, NULL, 0);
             free(extra);
             free(final);
@@ -264,9 +269,9 @@ static void test_two_halves_are_a_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaky_membrane),  cmocka_unit_test(test_three_compartments),
-        cmocka_unit_test(test_euler_order),     cmocka_unit_test(test_methods_agree),
-        cmocka_unit_test(test_norm_is_honest),  cmocka_unit_test(test_two_halves_are_a_whole),
+        cmocka_unit_test(test_leaky_membrane), cmocka_unit_test(test_three_compartments),
+        cmocka_unit_test(test_euler_order),    cmocka_unit_test(test_methods_agree),
+        cmocka_unit_test(test_norm_is_honest), cmocka_unit_test(test_two_halves_are_a_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

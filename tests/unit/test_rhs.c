@@ -74,14 +74,16 @@ static double logistic(double u)
     return 1 / (1 + exp(-u));
 }
 
-static const char MICRO[] =
-    "version: 1\nname: micro\nseed: 3\nmicrocircuit:\n  layers: [5, 4, 3]\n"
-    "  conductance: {leak: 0.13 /ms, basal: 1.1 /ms, apical: 0.7 /ms, dendrite: 0.9 /ms, nudge: 0.6 /ms, teacher: 0.5 /ms}\n"
-    "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1), interneuron: uniform(-1, 1), lateral: uniform(-1, 1)}\n"
-    "  plasticity: {forward: [0.3 /ms, 0.2 /ms], interneuron: 0.4 /ms, lateral: 0.1 /ms, feedback: FEEDBACK, lowpass: 30 ms}\n"
-    "stimulus: {kind: random}\ntarget: {kind: random, range: [0.1, 0.9]}\n"
-    "schedule: [{name: a, presentations: 1, duration: 10 ms}]\n"
-    "integrator: {weights: coupled}\n";
+static const char MICRO[] = "version: 1\nname: micro\nseed: 3\nmicrocircuit:\n  layers: [5, 4, 3]\n"
+                            "  conductance: {leak: 0.13 /ms, basal: 1.1 /ms, apical: 0.7 /ms, dendrite: 0.9 "
+                            "/ms, nudge: 0.6 /ms, teacher: 0.5 /ms}\n"
+                            "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1), interneuron: "
+                            "uniform(-1, 1), lateral: uniform(-1, 1)}\n"
+                            "  plasticity: {forward: [0.3 /ms, 0.2 /ms], interneuron: 0.4 /ms, lateral: 0.1 "
+                            "/ms, feedback: FEEDBACK, lowpass: 30 ms}\n"
+                            "stimulus: {kind: random}\ntarget: {kind: random, range: [0.1, 0.9]}\n"
+                            "schedule: [{name: a, presentations: 1, duration: 10 ms}]\n"
+                            "integrator: {weights: coupled}\n";
 
 enum { N0 = 5, N1 = 4, N2 = 3 };
 
@@ -109,7 +111,8 @@ static void micro_case(const char *feedback)
     for (int j = 0; j < N0; j++)
         r0[j] = x->rhs.clamp_to[x->c->pop[ap_spec_population(h.s, "input")].rate + (size_t)j] = 0.3 + 0.1 * j;
     for (int j = 0; j < N2; j++)
-        target[j] = x->rhs.clamp_to[x->c->pop[ap_spec_population(h.s, "target")].rate + (size_t)j] = 0.4 - 0.5 * j;
+        target[j] = x->rhs.clamp_to[x->c->pop[ap_spec_population(h.s, "target")].rate + (size_t)j] =
+            0.4 - 0.5 * j;
     ap_rhs_eval(&x->rhs, 0, y, dy);
 
     const double *u1 = y + x->c->pop[ap_spec_population(h.s, "hidden1.pyr")].comp[0].state;
@@ -139,14 +142,18 @@ static void micro_case(const char *feedback)
         assert_true(fabs(d1[i] - (-lk * u1[i] + gb * (vb1[i] - u1[i]) + ga * (va[i] - u1[i]))) < 1e-13);
     for (int i = 0; i < N2; i++) {
         assert_true(fabs(di[i] - (-lk * ui[i] + gd * (vi[i] - ui[i]) + nudge * (u2[i] - ui[i]))) < 1e-13);
-        assert_true(fabs(d2[i] - (-lk * u2[i] + gb * (vb2[i] - u2[i]) + teacher * (target[i] - u2[i]))) < 1e-13);
+        assert_true(fabs(d2[i] - (-lk * u2[i] + gb * (vb2[i] - u2[i]) + teacher * (target[i] - u2[i]))) <
+                    1e-13);
     }
     const struct {
         const char *name;
         int rows, cols;
         double eta;
-    } rules[] = {{"forward1", N1, N0, 0.3}, {"forward2", N2, N1, 0.2}, {"interneuron1", N2, N1, 0.4},
-                 {"lateral1", N1, N2, 0.1}, {"feedback1", N1, N2, 0.05}};
+    } rules[] = {{"forward1", N1, N0, 0.3},
+                 {"forward2", N2, N1, 0.2},
+                 {"interneuron1", N2, N1, 0.4},
+                 {"lateral1", N1, N2, 0.1},
+                 {"feedback1", N1, N2, 0.05}};
     for (int k = 0; k < (plastic_feedback ? 5 : 4); k++) {
         const struct ap_proj *p = harness_projection(&h, rules[k].name);
         for (int i = 0; i < rules[k].rows; i++)
@@ -157,9 +164,14 @@ static void micro_case(const char *feedback)
                               : k == 2 ? logistic(ui[i]) - logistic(gd / (lk + gd) * vi[i])
                               : k == 3 ? -va[i]
                                        : logistic(u1[i]) - logistic(vtd[i]);
-                double pre = k == 0 ? r0[j] : k < 3 ? logistic(u1[j]) : k == 3 ? logistic(ui[j]) : logistic(u2[j]);
-                assert_true(fabs(dy[p->w_state + (size_t)at] - rules[k].eta * y[p->d_state + (size_t)at]) < 1e-14);
-                assert_true(fabs(dy[p->d_state + (size_t)at] - (post * pre - y[p->d_state + (size_t)at]) / 30) < 1e-14);
+                double pre = k == 0   ? r0[j]
+                             : k < 3  ? logistic(u1[j])
+                             : k == 3 ? logistic(ui[j])
+                                      : logistic(u2[j]);
+                assert_true(fabs(dy[p->w_state + (size_t)at] - rules[k].eta * y[p->d_state + (size_t)at]) <
+                            1e-14);
+                assert_true(fabs(dy[p->d_state + (size_t)at] -
+                                 (post * pre - y[p->d_state + (size_t)at]) / 30) < 1e-14);
             }
     }
     harness_close(&h);
@@ -210,8 +222,10 @@ static void test_forms_of_nudging_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_equations),    cmocka_unit_test(test_published_equations_with_rule_10),
-        cmocka_unit_test(test_forms_of_nudging_agree), cmocka_unit_test(test_product_coupled),
+        cmocka_unit_test(test_published_equations),
+        cmocka_unit_test(test_published_equations_with_rule_10),
+        cmocka_unit_test(test_forms_of_nudging_agree),
+        cmocka_unit_test(test_product_coupled),
         cmocka_unit_test(test_product_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

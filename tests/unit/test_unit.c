@@ -211,9 +211,9 @@ static bool comma_locale(void)
     char folder[] = "/tmp/ap_locale.XXXXXX", command[256];
     if (!mkdtemp(folder))
         return false;
-    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", folder);
-    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 &&
-                setlocale(LC_ALL, "de_DE.UTF-8") && *localeconv()->decimal_point == ',';
+    snprintf(command, sizeof command, "localedef -i de_DE -f ISO-8859-1 %s/de_DE >/dev/null 2>&1", folder);
+    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 && setlocale(LC_ALL, "de_DE") &&
+                *localeconv()->decimal_point == ',';
     unsetenv("LOCPATH");
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) == 0 && made;

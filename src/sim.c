@@ -193,7 +193,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
-    x->rhs.drifts = false;
+    ap_rhs_begin(&x->rhs);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (held && adaptive)
         ap_plasticity_begin(&x->plasticity);
@@ -218,7 +218,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         }
         AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
         if (!adaptive && held)
-            ap_plasticity_euler(&x->plasticity, h);
+            ap_plasticity_euler(&x->plasticity, x->g.t, h);
         if (adaptive && (held || averages)) {
             ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
             if (averages)
@@ -227,6 +227,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
                 ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
     }
+    ap_afferent_fold(&x->rhs.afferent);
     x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
@@ -244,6 +245,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
 void ap_sim_settle(struct ap_sim *x)
 {
+    ap_afferent_fold(&x->rhs.afferent); /* a presentation that failed has not come to its end */
     for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
         struct ap_proj *p = &x->c->proj[i];
         if (!p->plastic)

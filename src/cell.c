@@ -306,11 +306,12 @@ enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s)
         return AP_EMEMORY;
     enum ap_code code = AP_OK;
     for (int i = 0; i < cells->n; i++) {
-        enum ap_code one = read_cell(e, s, &s->cell[s->n_cell], cells->child[i]);
-        if (one == AP_OK)
-            s->n_cell++;
-        else
+        struct ap_cell_spec *cell = &s->cell[s->n_cell++];
+        enum ap_code one = read_cell(e, s, cell, cells->child[i]);
+        if (one != AP_OK) {
+            cell->n_comp = 0; /* known by name, so that its populations are not reported too */
             code = one;
+        }
     }
     return code;
 }

@@ -398,8 +398,7 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         if (!ap_yamlin_child(micro, MAPS[i]))
             put_map(&s, micro, MAPS[i], true);
     enum ap_code code = ap_schema_read(e, t, micro, "microcircuit", &(struct ap_keyset){KEYS, N(KEYS), &s}, 1);
-    if (code != AP_OK)
-        return code;
+    s.code = code != AP_OK ? code : s.code;
     const struct {
         struct ap_node *map;
         const char *what;
@@ -411,6 +410,8 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         {s.plasticity, "microcircuit, plasticity", PLASTICITY, N(PLASTICITY)},
     };
     for (int i = 0; i < 3; i++) {
+        if (!parts[i].map)
+            continue; /* reported above */
         s.at = parts[i].map->at;
         code = ap_schema_read(e, t, parts[i].map, parts[i].what, &(struct ap_keyset){parts[i].keys, (int)parts[i].n, &s}, 1);
         s.code = code != AP_OK ? code : s.code;
@@ -418,7 +419,8 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
     s.at = micro->at;
     if (s.teacher.value == 0)
         s.teacher = s.nudge;
-    read_layers(&s);
+    if (s.layers)
+        read_layers(&s);
     if (s.code == AP_OK)
         read_rates(&s);
     if (s.code != AP_OK)

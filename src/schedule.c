@@ -76,6 +76,9 @@ static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap
     struct ap_selection sel;
     if (k.of && ap_spec_select(e, s, &of->at, what, k.of, &sel) != AP_OK)
         return AP_EUSAGE;
+    if (k.of && (sel.ranged || strchr(k.of, '/')))
+        code = ap_err_add(e, AP_EUSAGE, &of->at, "name the population alone",
+                          "%s: a stimulus drives a whole population, found '%s'", what, k.of);
     if (k.of) {
         st->pop = sel.pop;
         int cell = s->pop[sel.pop].cell;
@@ -165,6 +168,10 @@ static enum ap_code read_plasticity(struct ap_err *e, const struct ap_spec *s, s
             b->plastic[p] = true;
             continue;
         }
+        if (!s->n_pop || (p >= 0 && s->proj[p].rule.at.line)) { /* reported where it is written */
+            code = AP_EUSAGE;
+            continue;
+        }
         const char *names[64];
         int count = 0;
         for (int k = 0; k < s->n_proj && count < 64; k++)
@@ -197,7 +204,9 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
                 names[count++] = s->stim[k].name;
         }
         char hint[AP_ERR_HINT];
-        if (found < 0)
+        if (found < 0 && !s->n_pop)
+            code = AP_EUSAGE; /* a shorthand that was refused may have defined it */
+        else if (found < 0)
             code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, ap_schema_suggest(list->child[i]->text, names, count, hint),
                               "%s, present: there is no stimulus '%s'", what, list->child[i]->text);
         else if (s->stim[found].pop >= 0 && b->stim[s->stim[found].pop] >= 0)
@@ -324,11 +333,13 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
                                        "an integrator by name: `apical info integrator`"};
     const char *kind = NULL;
     const struct ap_keyset sets[] = {{&KIND, 1, &kind}, {INTEGRATOR_KEYS, N(INTEGRATOR_KEYS), &s->integrator}};
-    AP_TRY(ap_schema_read(e, &s->tree, n, "integrator", sets, 2));
+    enum ap_code code = ap_schema_read(e, &s->tree, n, "integrator", sets, 2);
+    if (!kind)
+        return code;
     const struct ap_row *row =
         ap_registry_need(e, &ap_integrator_table, &ap_yamlin_child(n, "kind")->at, "integrator", kind);
     s->integrator.row = (const struct ap_integrator_row *)row;
-    return row ? AP_OK : AP_EUSAGE;
+    return row ? code : AP_EUSAGE;
 }
 
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s)

@@ -10,6 +10,7 @@
 #include "spec.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const POTENTIAL[] = {"dimensionless", "mV", NULL};
@@ -102,6 +103,8 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
     size_t length = name_length(text);
     snprintf(pop, sizeof pop, "%.*s", (int)(length < 120 ? length : 120), text);
     *out = (struct ap_selection){.pop = ap_spec_population(s, pop), .comp = -1};
+    if (!s->n_pop)
+        return AP_EUSAGE; /* reported where the populations are missing */
     if (out->pop < 0) {
         const char *names[64];
         int n = 0;
@@ -119,7 +122,9 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
         snprintf(comp, sizeof comp, "%.*s", (int)(length < 120 ? length : 120), rest);
         rest += length;
         out->comp = ap_spec_compartment(s, out->pop, comp);
-        if (out->comp < 0 && s->pop[out->pop].cell >= 0) {
+        if (s->pop[out->pop].cell < 0)
+            return AP_EUSAGE; /* reported with the population */
+        if (out->comp < 0) {
             const struct ap_cell_spec *cell = &s->cell[s->pop[out->pop].cell];
             const char *names[32];
             int n = 0;
@@ -136,9 +141,12 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
     if (sscanf(rest, "[%lld:%lld]%n", &first, &last, &used) != 2 || used == 0 || rest[used])
         return ap_err_add(e, AP_EUSAGE, at, "for example hidden1.pyr[0:3], the neurons 0, 1 and 2",
                           "%s: '%s' is not a selection", what, text);
+    if (s->pop[out->pop].n == 0)
+        return AP_EUSAGE; /* reported with the population */
     if (first < 0 || last <= first || last > s->pop[out->pop].n)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: '%s' selects outside the %lld neurons of %s", what, text,
-                          (long long)s->pop[out->pop].n, pop);
+        return ap_err_add(e, AP_EUSAGE, at, "neurons are counted from 0, and the last one named is not included",
+                          "%s: '%s' selects outside the %lld neurons of %s", what, text, (long long)s->pop[out->pop].n,
+                          pop);
     out->first = first;
     out->last = last;
     out->ranged = true;
@@ -154,10 +162,17 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     if (!first || strcmp(first->key, "version") != 0)
         return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at, "a circuit file begins with `version: 1`",
                           "the first key must be 'version'");
+    const struct ap_node *version = s->tree.root->child[0];
+    int64_t number = 1;
+    if (version->kind == AP_NODE_SCALAR && strspn(version->text, "0123456789") == strlen(version->text) && *version->text)
+        number = strtoll(version->text, NULL, 10);
+    if (number != 1) /* the rest may mean something else there */
+        return ap_err_add(e, AP_EUSAGE, &version->at, "use the apical that this file was written for, or `version: 1`",
+                          "version: found %s, this apical (%s) reads version 1", version->text, AP_VERSION);
     enum ap_code code = ap_expand_microcircuit(e, &s->tree);
     const struct ap_keyset sets[] = {{HEAD_KEYS, N(HEAD_KEYS), s}, {ROOT_KEYS, N(ROOT_KEYS), &k}};
     bool expanded = code == AP_OK;
-    if (!expanded) { /* what the shorthand would have defined is unknown: judge only the head */
+    if (!expanded) { /* what the shorthand would have defined is unknown: names of populations are not judged */
         struct ap_node *n;
         static const char *const SHORT[] = {"microcircuit", "stimulus", "target"};
         for (int i = 0; i < 3; i++)
@@ -167,14 +182,12 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     enum ap_code one = ap_schema_read(e, &s->tree, s->tree.root, "circuit", sets, 2);
     code = one != AP_OK ? one : code;
     s->physical = k.potential == 1;
-    if (!expanded)
-        return code;
     one = ap_cell_read(e, s);
     code = one != AP_OK ? one : code;
-    one = ap_network_read(e, s);
-    code = one != AP_OK ? one : code;
-    if (!s->n_pop)
-        return code;
+    if (expanded) {
+        one = ap_network_read(e, s);
+        code = one != AP_OK ? one : code;
+    }
     one = ap_schedule_read(e, s);
     code = one != AP_OK ? one : code;
     one = ap_output_read(e, s);
@@ -183,8 +196,10 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
 
 static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets, enum ap_code code)
 {
-    for (int i = 0; code == AP_OK && i < n_sets; i++)
-        code = ap_yamlin_set(e, &s->tree, sets[i]);
+    for (int i = 0, read = code == AP_OK; read && i < n_sets; i++) {
+        enum ap_code one = ap_yamlin_set(e, &s->tree, sets[i]);
+        code = one != AP_OK ? one : code;
+    }
     if (code == AP_OK)
         code = read_all(e, s);
     if (code == AP_OK && !(s->canonical = ap_yamlin_text(e, s->tree.root)))

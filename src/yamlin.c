@@ -146,6 +146,8 @@ static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
                           AP_YAMLIN_KEY, length);
     if (strcmp(key, "<<") == 0)
         return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out", "merge keys (<<) are not part of a circuit file");
+    if (r->open[r->depth - 1]->n == AP_YAMLIN_KEYS)
+        return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "more than %d keys in one map", AP_YAMLIN_KEYS);
     struct ap_node *before = ap_yamlin_child(r->open[r->depth - 1], key);
     if (before)
         return ap_err_add(r->e, AP_EUSAGE, &at, "remove one of the two", "duplicate key '%s': first given at %d:%d", key,
@@ -229,12 +231,14 @@ static char *mask_commas(struct ap_err *e, const char *text, size_t size, size_t
         commas += text[i] == ',';
     char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
     size_t used = 0;
-    for (size_t i = 0, end = 0; out && i < size; i++) {
-        if (text[i] == '(' && i >= end) {
+    for (size_t i = 0, end = 0, open = 0; out && i < size; i++) {
+        if (text[i] == '(' && i >= end && i >= open) {
             for (end = i; end < size && text[end] != ')' && text[end] != '\n';)
                 end++;
-            if (end == size || text[end] != ')')
+            if (end == size || text[end] != ')') {
+                open = end; /* nothing closes before here: look no more */
                 end = 0;
+            }
         }
         if (text[i] == ',' && i < end) {
             memcpy(out + used, MASK, 3);
@@ -259,6 +263,39 @@ static size_t unmask(char *text)
     return (size_t)(to - text);
 }
 
+/* Whether a tab stands in the indentation of that line (counted from 0), or at that column. */
+static bool tab_at(const char *text, size_t line, size_t column)
+{
+    for (; line > 0 && text; line--) {
+        text = strchr(text, '\n');
+        text = text ? text + 1 : NULL;
+    }
+    size_t blank = text ? strspn(text, " \t") : 0;
+    return text && (memchr(text, '\t', blank) || (column < strcspn(text, "\n") && text[column] == '\t'));
+}
+
+/* libyaml's complaint, with the hint that its commonest causes deserve. */
+static enum ap_code not_yaml(const struct reading *r, const yaml_parser_t *p, const char *text, size_t size)
+{
+    struct ap_place at = mark(r, p->problem_mark), from = mark(r, p->context_mark);
+    const char *hint = "check indentation, colons, quotes and brackets near here";
+    size_t i = p->problem_mark.index;
+    if (p->error == YAML_READER_ERROR) {
+        at = (struct ap_place){r->file, 1, 1};
+        for (size_t k = 0; k < size && k < p->problem_offset; k++) {
+            at.line += text[k] == '\n';
+            at.col = text[k] == '\n' ? 1 : at.col + ((text[k] & 0xC0) != 0x80);
+        }
+        hint = "save the file as UTF-8 text without control characters";
+    } else if (i < size && strlen(text) == size && tab_at(text, p->problem_mark.line, p->problem_mark.column))
+        hint = "there is a tab here: indent with spaces";
+    char begun[48] = "";
+    if (p->context && from.line > 0 && from.line != at.line)
+        snprintf(begun, sizeof begun, ", which begins at %d:%d", from.line, from.col);
+    return ap_err_add(r->e, AP_EUSAGE, &at, hint, "not valid YAML: %s%s%s%s", p->problem ? p->problem : "unreadable",
+                      p->context ? ", " : "", p->context ? p->context : "", begun);
+}
+
 static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
 {
     struct reading r = {.e = e, .t = t};
@@ -273,13 +310,10 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     for (bool end = false; !end && code == AP_OK;) {
         yaml_event_t ev;
         if (!yaml_parser_parse(&parser, &ev)) {
-            struct ap_place at = mark(&r, parser.problem_mark);
             if (parser.error == YAML_MEMORY_ERROR)
                 code = ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
             else
-                code = ap_err_add(e, AP_EUSAGE, &at, "check indentation (spaces only), colons and brackets near here",
-                                  "not valid YAML: %s%s%s", parser.problem ? parser.problem : "unreadable",
-                                  parser.context ? ", " : "", parser.context ? parser.context : "");
+                code = not_yaml(&r, &parser, text, size);
             break;
         }
         end = ev.type == YAML_STREAM_END_EVENT;

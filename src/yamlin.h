@@ -30,6 +30,7 @@ enum {
     AP_YAMLIN_DEPTH = 32,
     AP_YAMLIN_NODES = 100000,
     AP_YAMLIN_KEY = 64,
+    AP_YAMLIN_KEYS = 1024, /* keys of one map */
 };
 
 /* Parses text (named `file` in messages) into t, which must be zeroed. */

@@ -20,9 +20,11 @@ static void copy_escaped(char *out, size_t size, const char *text)
     size_t used = 0;
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         char piece[8];
-        if (*c < 0x20 || *c == 0x7f)
+        bool c1 = c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9f; /* U+0080 to U+009F: control characters too */
+        if (*c < 0x20 || *c == 0x7f || c1) {
+            c += c1;
             snprintf(piece, sizeof piece, "\\x%02x", *c);
-        else {
+        } else {
             piece[0] = (char)*c;
             piece[1] = 0;
         }

@@ -168,11 +168,8 @@ bool ap_io_folder_has_entries(const char *path, bool *exists)
 {
     DIR *d = opendir(path);
     *exists = d != NULL;
-    if (!d) {
-        struct stat st;
-        *exists = stat(path, &st) == 0;
-        return *exists;
-    }
+    if (!d) /* what cannot be listed is taken for full; what is no folder is reported when one is made */
+        return errno != ENOENT && errno != ENOTDIR;
     bool any = false;
     for (struct dirent *entry; (entry = readdir(d)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)

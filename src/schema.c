@@ -37,7 +37,10 @@ enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const c
 {
     if (n->kind == kind)
         return AP_OK;
-    return ap_err_add(e, AP_EUSAGE, &n->at, NULL, "%s: found %s, expected %s", what, kind_name(n->kind), kind_name(kind));
+    static const char *const HINT[] = {"write one value", "for example [a, b]", "for example {key: value}"};
+    bool nothing = n->kind == AP_NODE_SCALAR && !*n->text;
+    return ap_err_add(e, AP_EUSAGE, &n->at, HINT[kind], "%s: found %s, expected %s", what, nothing ? "nothing" : kind_name(n->kind),
+                      kind_name(kind));
 }
 
 enum ap_code ap_schema_name(struct ap_err *e, const struct ap_place *at, const char *what, const char *name)

@@ -79,8 +79,8 @@ static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, do
     const struct ap_rng_stream stream = {(uint64_t)s->seed, AP_RNG_WEIGHTS, ap_hash_name(p->name)};
     if (in->row->takes_projection) {
         if (s->proj[in->other].connect != p->connect)
-            return ap_err_add(e, AP_EUSAGE, &in->at, NULL, "weights of %s: %s is not connected the same way", p->name,
-                              s->proj[in->other].name);
+            return ap_err_add(e, AP_EUSAGE, &in->at, "give both the same `connect`",
+                              "weights of %s: %s is not connected the same way", p->name, s->proj[in->other].name);
         return fill_from(e, s, proj, weight, done);
     }
     if (in->row->takes_file) {
@@ -109,8 +109,10 @@ enum ap_code ap_weights_fill(struct ap_err *e, const struct ap_spec *s, double *
     if (!done)
         return AP_EMEMORY;
     enum ap_code code = AP_OK;
-    for (int i = 0; i < s->n_proj && code == AP_OK; i++)
-        code = fill(e, s, i, weight, done);
+    for (int i = 0; i < s->n_proj && code != AP_EMEMORY; i++) {
+        enum ap_code one = fill(e, s, i, weight, done);
+        code = one != AP_OK ? one : code;
+    }
     ap_mem_free(done);
     return code;
 }

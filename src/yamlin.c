@@ -395,9 +395,34 @@ static struct ap_node *path_step(struct ap_node *at, const char **path, int *ind
     return NULL;
 }
 
+/* A value of --set has a path and no line. */
+static void forget_lines(struct ap_node *n)
+{
+    n->at.line = n->at.col = n->key_at.line = n->key_at.col = 0;
+    for (int i = 0; i < n->n; i++)
+        forget_lines(n->child[i]);
+}
+
+static enum ap_code no_step(struct ap_err *e, const struct ap_place *at, const char *path, const struct ap_node *parent,
+                            const char *step)
+{
+    char hint[AP_ERR_HINT];
+    const char *given = parent->key ? parent->key : "the element";
+    if (parent->kind == AP_NODE_SCALAR)
+        return ap_err_add(e, AP_EUSAGE, at, "end the path there", "%s: %s is a single value and has no '%s'", path, given, step);
+    size_t used = (size_t)snprintf(hint, sizeof hint, "elements go by number, 0 to %d, or by name", parent->n - 1);
+    for (int i = 0, named = 0; i < parent->n && used < sizeof hint; i++) {
+        const struct ap_node *name = ap_yamlin_child(parent->child[i], "name");
+        if (name && name->kind == AP_NODE_SCALAR)
+            used += (size_t)snprintf(hint + used, sizeof hint - used, "%s%s", named++ ? ", " : ": ", name->text);
+    }
+    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: the list '%s' has no element '%.*s'", path, given,
+                      (int)strcspn(step, "."), step);
+}
+
 enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assignment)
 {
-    struct ap_place at = {"--set", 1, 1};
+    struct ap_place at = {"--set", 0, 0};
     const char *equals = strchr(assignment, '=');
     if (!equals || equals == assignment)
         return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8", "'%s' is not key.path=value",
@@ -415,7 +440,10 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     sprintf(wrapped, "value: %s\n", equals + 1);
     char file[AP_ERR_PATH + 8];
     snprintf(file, sizeof file, "--set %s", path);
+    int first = e ? e->n : 0;
     enum ap_code code = ap_yamlin_parse(e, &value, file, wrapped, strlen(wrapped));
+    for (int i = first; e && i < e->n; i++)
+        e->diag[i].line = e->diag[i].col = 0;
     ap_mem_free(wrapped);
     if (code == AP_OK && value.root->n != 1)
         code = ap_err_add(e, AP_EUSAGE, &at, "quote the value", "'%s' is not one value", assignment);
@@ -425,6 +453,7 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     }
     struct ap_node *fresh = value.root->child[0];
     struct ap_node *parent = t->root;
+    forget_lines(fresh);
     for (const char *rest = path;;) {
         const char *before = rest;
         int index = -1;
@@ -443,8 +472,20 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
             fresh->key_at = fresh->at;
             break;
         }
-        code = ap_err_add(e, AP_EUSAGE, &at, "list elements go by index or by name: schedule.learning.duration",
-                          "--set %s: there is no '%s' in the file", path, before);
+        if (parent->kind == AP_NODE_MAP) { /* so is a new map, such as an integrator that the file leaves out */
+            char key[AP_ERR_PATH];
+            size_t length = strcspn(before, ".");
+            snprintf(key, sizeof key, "%.*s", (int)length, before);
+            next = ap_yamlin_map(e, t, fresh->at, true);
+            code = ap_yamlin_put(e, t, parent, key, next);
+            if (code != AP_OK)
+                break;
+            next->key_at = fresh->at;
+            rest = before + length + 1;
+            parent = next;
+            continue;
+        }
+        code = no_step(e, &at, path, parent, before);
         break;
     }
     if (code != AP_OK) {

@@ -105,8 +105,12 @@ static struct ap_node *put_map(struct shorthand *s, struct ap_node *parent, cons
 static struct ap_node *section(struct shorthand *s, const char *key, bool list)
 {
     struct ap_node *n = ap_yamlin_child(s->t->root, key);
-    if (n)
+    if (n && n->kind == (list ? AP_NODE_LIST : AP_NODE_MAP))
         return n;
+    if (n) { /* of the wrong kind; what would go into it goes into a node that nobody reads */
+        s->code = ap_schema_expect(s->e, n, key, list ? AP_NODE_LIST : AP_NODE_MAP);
+        return list ? ap_yamlin_list(s->e, s->t, s->at, false) : ap_yamlin_map(s->e, s->t, s->at, false);
+    }
     n = list ? ap_yamlin_list(s->e, s->t, s->at, false) : ap_yamlin_map(s->e, s->t, s->at, false);
     if (ap_yamlin_put(s->e, s->t, s->t->root, key, n) != AP_OK)
         s->code = AP_EMEMORY;
@@ -361,6 +365,7 @@ static void read_layers(struct shorthand *s)
     if (s->n_layers < 3 || s->n_layers > 16) {
         s->code = ap_err_add(s->e, AP_EUSAGE, &s->layers->at, "for example [30, 20, 10]",
                              "microcircuit, layers: found %d, expected 3 to 16: input, hidden layers, output", s->n_layers);
+        s->n_layers = 0;
         return;
     }
     for (int k = 0; k < s->n_layers; k++) {
@@ -421,8 +426,11 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         s.teacher = s.nudge;
     if (s.layers)
         read_layers(&s);
-    if (s.code == AP_OK)
+    if (s.n_layers >= 3) {
         read_rates(&s);
+        element(&s, s.forward, 0, s.n_layers - 1, "weights, forward");
+        element(&s, s.feedback, 0, s.n_layers - 2, "weights, feedback");
+    }
     if (s.code != AP_OK)
         return s.code;
     ap_yamlin_drop(t->root, "microcircuit");

@@ -153,11 +153,11 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
         if (*c == '/') {
             *c = 0;
             if (mkdir(part, 0777) != 0 && errno != EEXIST)
-                return failed(e, part, "make the folder", NULL);
+                return failed(e, part, "make the folder", "choose another folder with --out");
             *c = '/';
         }
     if (mkdir(part, 0777) != 0 && errno != EEXIST)
-        return failed(e, part, "make the folder", NULL);
+        return failed(e, part, "make the folder", "choose another folder with --out");
     struct stat st;
     if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out", "%s: is there and is not a folder", path);

@@ -208,7 +208,11 @@ static enum ap_code read_signal(struct ap_err *e, const struct ap_spec *s, const
     int n = 0;
     for (; cell && n < cell->n_comp && n < 32; n++)
         names[n] = cell->comp[n].name;
-    return cell ? unknown(e, at, what, "compartment", call.arg[0], names, n) : AP_EUSAGE;
+    char hint[AP_ERR_HINT];
+    return cell ? ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(call.arg[0], names, n, hint),
+                             "%s: population %s has no compartment '%s', which the signal %s is about", what, s->pop[pop].name,
+                             call.arg[0], call.name)
+                : AP_EUSAGE;
 }
 
 static enum ap_code read_rule(struct ap_err *e, struct ap_spec *s, struct ap_proj_spec *p, struct ap_node *n)
@@ -244,7 +248,7 @@ static enum ap_code read_rule(struct ap_err *e, struct ap_spec *s, struct ap_pro
 }
 
 static enum ap_code read_nudge(struct ap_err *e, struct ap_spec *s, struct ap_proj_spec *p, struct ap_node *n,
-                               const struct proj_keys *k, enum ap_code from, const char *what)
+                               const struct proj_keys *k, enum ap_code read, enum ap_code from, const char *what)
 {
     enum ap_code code = AP_OK;
     p->nudges = true;
@@ -264,7 +268,7 @@ static enum ap_code read_nudge(struct ap_err *e, struct ap_spec *s, struct ap_pr
     if (k->from && from == AP_OK && p->pre_comp < 0)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "from")->at, "write population/soma",
                           "%s: nudging follows a potential; `from` must name a compartment", what);
-    if (p->connect != AP_CONNECT_ONE)
+    if (p->connect != AP_CONNECT_ONE && read == AP_OK)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "connect")->at, "write `connect: one-to-one`", "%s: nudging connects one to one", what);
     if (p->form == AP_NUDGE_CONDUCTANCE && !(p->reversal[0] < p->reversal[1]))
         code = ap_err_add(e, AP_EUSAGE, &n->at, "for example `reversal: [-1, 1]`",
@@ -342,8 +346,8 @@ static enum ap_code check_init(struct ap_err *e, const struct ap_spec *s, const 
     for (int i = 0; i <= s->n_proj && step->init.row && step->init.other >= 0; i++) {
         step = &s->proj[step->init.other];
         if (step == p)
-            return ap_err_add(e, AP_EUSAGE, &in->at, NULL, "weights of %s: projections take their weights from each other in a circle",
-                              p->name);
+            return ap_err_add(e, AP_EUSAGE, &in->at, "start one of them from numbers, for example uniform(-1, 1)",
+                              "weights of %s: projections take their weights from each other in a circle", p->name);
     }
     int64_t rows = s->pop[in->row->transposes ? o->pre : o->post].n;
     int64_t cols = s->pop[in->row->transposes ? o->post : o->pre].n;
@@ -364,6 +368,7 @@ static enum ap_code read_projection(struct ap_err *e, struct ap_spec *s, struct 
     enum ap_code code = ap_schema_read(e, &s->tree, n, what,
                                        &(struct ap_keyset){PROJ_KEYS, sizeof PROJ_KEYS / sizeof *PROJ_KEYS, &k}, 1);
     p->connect = k.connect;
+    enum ap_code read = code;
     enum ap_code from = AP_EUSAGE, to = AP_EUSAGE;
     if (k.from)
         from = read_end(e, s, &ap_yamlin_child(n, "from")->at, what, k.from, &p->pre, &p->pre_comp);
@@ -379,22 +384,23 @@ static enum ap_code read_projection(struct ap_err *e, struct ap_spec *s, struct 
                           "%s: an instantaneous compartment cannot be sent", what);
     if (p->post >= 0 && p->post_comp >= 0 && s->pop[p->post].cell >= 0 &&
         s->cell[s->pop[p->post].cell].comp[p->post_comp].kind == AP_COMP_CLAMPED)
-        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "to")->at, NULL, "%s: a clamped population takes no input", what);
+        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "to")->at, "its potential is given by a stimulus",
+                          "%s: a clamped population takes no input", what);
     if (p->connect == AP_CONNECT_ONE && p->pre >= 0 && p->post >= 0 && s->pop[p->pre].n != s->pop[p->post].n &&
         s->pop[p->pre].n && s->pop[p->post].n)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "connect")->at, "make the sizes equal, or `connect: dense`", "%s: one-to-one needs equal sizes, %s has %lld and %s %lld", what,
                           s->pop[p->pre].name, (long long)s->pop[p->pre].n, s->pop[p->post].name,
                           (long long)s->pop[p->post].n);
     if (ap_yamlin_child(n, "conductance") && k.conductance.value > 0) {
-        enum ap_code one = read_nudge(e, s, p, n, &k, from, what);
+        enum ap_code one = read_nudge(e, s, p, n, &k, read, from, what);
         return one != AP_OK ? one : code;
     }
     static const char *const ONLY_NUDGE[] = {"form", "reversal", "gate"};
     for (int i = 0; i < 3; i++)
-        if (ap_yamlin_child(n, ONLY_NUDGE[i]))
+        if (ap_yamlin_child(n, ONLY_NUDGE[i]) && !ap_yamlin_child(n, "conductance"))
             code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, ONLY_NUDGE[i])->key_at, "add `conductance`, or remove the key",
                               "%s: '%s' belongs to a nudging", what, ONLY_NUDGE[i]);
-    if (!k.weights && !ap_yamlin_child(n, "conductance"))
+    if (!k.weights && !ap_yamlin_child(n, "weights") && !ap_yamlin_child(n, "conductance") && read == AP_OK)
         code = ap_err_add(e, AP_EUSAGE, &n->at, "for example `weights: uniform(-1, 1)`", "%s: the key 'weights' is missing",
                           what);
     if (k.weights && read_init(e, s, p, ap_yamlin_child(n, "weights"), what) != AP_OK)
@@ -408,6 +414,8 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s)
 {
     struct ap_node *pops = ap_yamlin_child(s->tree.root, "populations");
     struct ap_node *projs = ap_yamlin_child(s->tree.root, "projections");
+    if (!pops && ap_spec_misspelt(s, "populations"))
+        return AP_EUSAGE;
     if (!pops)
         return ap_err_add(e, AP_EUSAGE, &s->tree.root->at, "give a `microcircuit:`, or `populations:` and `projections:`",
                           "the file has no populations");

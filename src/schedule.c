@@ -210,7 +210,7 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
             code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, ap_schema_suggest(list->child[i]->text, names, count, hint),
                               "%s, present: there is no stimulus '%s'", what, list->child[i]->text);
         else if (s->stim[found].pop >= 0 && b->stim[s->stim[found].pop] >= 0)
-            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, NULL, "%s, present: '%s' and '%s' drive the same population",
+            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, "present one of them", "%s, present: '%s' and '%s' drive the same population",
                               what, s->stim[found].name, s->stim[b->stim[s->stim[found].pop]].name);
         else if (s->stim[found].pop >= 0)
             b->stim[s->stim[found].pop] = found;
@@ -224,7 +224,7 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
         bool read = false; /* a target that only gated nudging reads may be absent while the teacher is off */
         for (int q = 0; q < s->n_proj; q++)
             read = read || (s->proj[q].pre == p && !(s->proj[q].gate == AP_GATE_TEACHER && !b->teacher));
-        if (clamped && b->stim[p] < 0 && read && code == AP_OK)
+        if (clamped && b->stim[p] < 0 && read && code == AP_OK && s->stim_known)
             code = ap_err_add(e, AP_EUSAGE, &b->at, "add a stimulus with `of: ...`, or `teacher: off`",
                               "%s: nothing drives the clamped population '%s'", what, s->pop[p].name);
     }
@@ -345,13 +345,16 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s)
 {
     enum ap_code code = read_stimuli(e, s);
+    s->stim_known = code == AP_OK && s->n_pop && !ap_spec_misspelt(s, "stimuli");
     struct ap_node *list = ap_yamlin_child(s->tree.root, "schedule");
     s->block = ap_mem_arena_take(e, &s->tree.arena, BLOCK_MAX, sizeof *s->block);
     s->program = ap_mem_arena_take(e, &s->tree.arena, PROGRAM_MAX, sizeof *s->program);
     if (!s->block || !s->program)
         return AP_EMEMORY;
     enum ap_code one = AP_OK;
-    if (!list || (list->kind == AP_NODE_LIST && list->n == 0))
+    if (!list && ap_spec_misspelt(s, "schedule"))
+        one = AP_EUSAGE;
+    else if (!list || (list->kind == AP_NODE_LIST && list->n == 0))
         one = ap_err_add(e, AP_EUSAGE, list ? &list->at : &s->tree.root->at,
                          "for example `schedule: [{name: learning, presentations: 100, duration: 100 ms}]`",
                          "the file has no schedule");

@@ -173,10 +173,7 @@ static enum ap_code open_idx(struct ap_err *e, struct ap_stimulus *st, size_t st
 {
     const struct ap_stim_params *p = params(st);
     char path[AP_ERR_PATH];
-    if (p->file[0] == '/')
-        snprintf(path, sizeof path, "%s", p->file);
-    else
-        AP_TRY(ap_io_join(e, path, sizeof path, st->spec->folder, p->file));
+    AP_TRY(ap_spec_path(e, st->spec, p->file, path));
     struct ap_idx idx = {0};
     const struct ap_place *at = place_of(st, "file");
     enum ap_code code = ap_idx_open(e, at, path, &idx);
@@ -281,7 +278,10 @@ static enum ap_code check_inverse(struct ap_err *e, const struct ap_stimulus *st
     if (isfinite(pop->transfer->inverse(pop->transfer_param, inner)) &&
         isfinite(pop->transfer->inverse(pop->transfer_param, outer)))
         return AP_OK;
-    return ap_err_add(e, AP_EUSAGE, &st->stim->at, "choose rates inside the range of the function, or `as: potential`",
+    if (strcmp(kind, "patterns") == 0)
+        low = inner, high = outer;
+    return ap_err_add(e, AP_EUSAGE, place_of(st, strcmp(kind, "patterns") == 0 ? "values" : "range"),
+                      "choose rates inside the range of the function, or `as: potential`",
                       "stimulus %s: rates from %g to %g have no potential under %s of population %s", st->stim->name, low,
                       high, pop->transfer->row.name, pop->name);
 }

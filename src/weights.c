@@ -84,10 +84,9 @@ static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, do
         return fill_from(e, s, proj, weight, done);
     }
     if (in->row->takes_file) {
-        char where[2 * AP_ERR_PATH];
-        bool absolute = in->file[0] == '/';
-        if (snprintf(where, sizeof where, "%s%s%s:%s", absolute ? "" : s->folder, absolute ? "" : "/", in->file,
-                     in->dataset) >= (int)sizeof where)
+        char path[AP_ERR_PATH], where[2 * AP_ERR_PATH];
+        AP_TRY(ap_spec_path(e, s, in->file, path));
+        if (snprintf(where, sizeof where, "%s:%s", path, in->dataset) >= (int)sizeof where)
             return ap_err_add(e, AP_EUSAGE, &in->at, NULL, "weights of %s: the path is too long", p->name);
         return ap_sonata_read_matrix(e, &in->at, where, rows, cols, w);
     }

@@ -279,7 +279,6 @@ static enum ap_code not_yaml(const struct reading *r, const yaml_parser_t *p, co
 {
     struct ap_place at = mark(r, p->problem_mark), from = mark(r, p->context_mark);
     const char *hint = "check indentation, colons, quotes and brackets near here";
-    size_t i = p->problem_mark.index;
     if (p->error == YAML_READER_ERROR) {
         at = (struct ap_place){r->file, 1, 1};
         for (size_t k = 0; k < size && k < p->problem_offset; k++) {
@@ -287,7 +286,9 @@ static enum ap_code not_yaml(const struct reading *r, const yaml_parser_t *p, co
             at.col = text[k] == '\n' ? 1 : at.col + ((text[k] & 0xC0) != 0x80);
         }
         hint = "save the file as UTF-8 text without control characters";
-    } else if (i < size && strlen(text) == size && tab_at(text, p->problem_mark.line, p->problem_mark.column))
+    } else if (p->problem && strcmp(p->problem, "could not find expected ':'") == 0)
+        hint = "write a key, a colon and a space: `key: value`";
+    else if (strlen(text) == size && tab_at(text, p->problem_mark.line, p->problem_mark.column))
         hint = "there is a tab here: indent with spaces";
     char begun[48] = "";
     if (p->context && from.line > 0 && from.line != at.line)
@@ -351,7 +352,11 @@ enum ap_code ap_yamlin_read(struct ap_err *e, struct ap_tree *t, const char *pat
 {
     char *text;
     size_t size;
-    AP_TRY(ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size));
+    int first = e ? e->n : 0;
+    enum ap_code found = ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size);
+    for (int i = first; e && i < e->n; i++)
+        snprintf(e->diag[i].hint, sizeof e->diag[i].hint, "name a circuit file, such as those of circuits/");
+    AP_TRY(found);
     enum ap_code code = ap_yamlin_parse(e, t, path, text, size);
     ap_mem_free(text);
     return code;
@@ -437,7 +442,7 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     char *wrapped = ap_mem_array(e, strlen(equals) + 16, 1, "--set");
     if (!wrapped)
         return AP_EMEMORY;
-    sprintf(wrapped, "value: %s\n", equals + 1);
+    sprintf(wrapped, "value: %s", equals + 1);
     char file[AP_ERR_PATH + 8];
     snprintf(file, sizeof file, "--set %s", path);
     int first = e ? e->n : 0;

@@ -422,7 +422,7 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
             s->n_probe++;
         code = one != AP_OK ? one : code;
     }
-    bool probes_known = code == AP_OK;
+    bool probes_known = code == AP_OK && s->network_known;
     for (int i = 0; figures && i < figures->n; i++) {
         if (figures->child[i]->kind == AP_NODE_SCALAR) { /* `- weights` stands for `- {kind: weights}` */
             struct ap_node *kind = figures->child[i];

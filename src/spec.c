@@ -234,6 +234,7 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
         one = ap_network_read(e, s);
         code = one != AP_OK ? one : code;
     }
+    s->network_known = code == AP_OK;
     one = ap_schedule_read(e, s);
     code = one != AP_OK ? one : code;
     one = ap_output_read(e, s);

@@ -231,7 +231,7 @@ struct ap_spec {
     int n_proj;
     struct ap_stim_spec *stim;
     int n_stim;
-    bool stim_known;                 /* while reading: no stimulus was refused */
+    bool network_known, stim_known;  /* while reading: no cell, population, projection; no stimulus was refused */
     struct ap_block_spec *block;
     int n_block;
     int *program;                    /* [n_program] blocks in order of execution, repeats unrolled */

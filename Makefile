@@ -6,7 +6,7 @@ PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 
 HDF5_CFLAGS := $(shell pkg-config --cflags hdf5-serial 2>/dev/null || echo -I/usr/include/hdf5/serial)
-HDF5_LIBS   := $(shell pkg-config --libs hdf5-serial 2>/dev/null || echo -lhdf5)
+HDF5_LIBS   := $(shell pkg-config --libs hdf5-serial 2>/dev/null || echo -lhdf5_serial)
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion \
            -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -46,10 +46,10 @@ $(OBJ)/%.o: src/%.c Makefile | setup
 	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -c $< -o $@
 
 $(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libapical.a
-	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src -iquote include $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
 
 $(OBJ)/tests/%: tests/props/%.c $(OBJ)/libapical.a
-	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -Isrc -Iinclude $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src -iquote include $< $(OBJ)/libapical.a $(LIBS) -lcmocka -o $@
 
 run: all          ## the main job: one association, with pictures
 	$(Q)$(BUILD)/apical run circuits/association.yaml --out runs/association --overwrite

@@ -42,8 +42,8 @@ struct ap_err;
 struct ap_err *ap_err_create(void);
 void ap_err_free(struct ap_err *e);
 int ap_err_count(const struct ap_err *e);
-int ap_err_dropped(const struct ap_err *e);        /* diagnostics beyond the kept ones */
-enum ap_code ap_err_code(const struct ap_err *e);  /* of the first diagnostic */
+int ap_err_dropped(const struct ap_err *e);       /* diagnostics beyond the kept ones */
+enum ap_code ap_err_code(const struct ap_err *e); /* of the first diagnostic */
 const char *ap_err_message(const struct ap_err *e, int i);
 const char *ap_err_hint(const struct ap_err *e, int i); /* "" when there is none */
 /* File of diagnostic i ("" when none), its line and column counted from 1 (0 when none). */
@@ -81,18 +81,18 @@ struct ap_progress {
     uint64_t presentation, presentations; /* done, in all */
     double simulated_ms, total_ms;
     uint64_t steps;
-    double wall_seconds, eta_seconds;     /* eta < 0: unknown yet */
-    const char *block;                    /* name of the current block */
-    double error;                         /* of the first probe that is an error; NaN: none */
-    int block_ended;                      /* 1: the block has just ended, and summary holds its line */
-    const char *summary;                  /* "test 3: class-error 14.2 %", NULL otherwise */
+    double wall_seconds, eta_seconds; /* eta < 0: unknown yet */
+    const char *block;                /* name of the current block */
+    double error;                     /* of the first probe that is an error; NaN: none */
+    int block_ended;                  /* 1: the block has just ended, and summary holds its line */
+    const char *summary;              /* "test 3: class-error 14.2 %", NULL otherwise */
 };
 
 struct ap_run_options {
-    const char *folder;       /* output folder; required */
-    int overwrite;            /* 1: replace an earlier run in that folder (only files that it wrote) */
-    int threads;              /* 0: as OpenMP decides; results do not depend on it */
-    uint64_t stop_after;      /* presentations, 0: all */
+    const char *folder;  /* output folder; required */
+    int overwrite;       /* 1: replace an earlier run in that folder (only files that it wrote) */
+    int threads;         /* 0: as OpenMP decides; results do not depend on it */
+    uint64_t stop_after; /* presentations, 0: all */
     int no_figures;
     void (*progress)(const struct ap_progress *p, void *user);
     void *user;
@@ -100,11 +100,11 @@ struct ap_run_options {
 };
 
 struct ap_run_result {
-    char digest[33];          /* of the final state, hexadecimal */
+    char digest[33]; /* of the final state, hexadecimal */
     uint64_t presentations, steps, evaluations, products;
     double wall_seconds;
     int n_figures;
-    char figures[64][128];    /* file names inside the folder */
+    char figures[64][128]; /* file names inside the folder */
 };
 
 /* Simulates, records, exports and draws. result may be NULL. */

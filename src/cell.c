@@ -21,31 +21,38 @@ static const struct cell_row {
 } CELLS[] = {
     {{"pyramidal", "soma with basal and apical dendrite, both instantaneous sums", "potential",
       "Sacramento et al. 2018, eqs. 1, 3, 4", NULL, 0},
-     "soma: {leak: 0.1 /ms, couple: {basal: 1 /ms, apical: 0.8 /ms}}\nbasal: instantaneous\napical: instantaneous\n"},
-    {{"pyramidal-split", "pyramidal cell whose apical sum keeps its top-down part apart, for plastic feedback", "potential",
+     "soma: {leak: 0.1 /ms, couple: {basal: 1 /ms, apical: 0.8 /ms}}\nbasal: instantaneous\napical: "
+     "instantaneous\n"},
+    {{"pyramidal-split",
+      "pyramidal cell whose apical sum keeps its top-down part apart, for plastic feedback", "potential",
       "Sacramento et al. 2018, eq. 10", NULL, 0},
      "soma: {leak: 0.1 /ms, couple: {basal: 1 /ms, apical: 0.8 /ms}}\nbasal: instantaneous\n"
      "topdown: instantaneous\napical: {adds: [topdown]}\n"},
     {{"interneuron", "soma with one dendrite", "potential", "Sacramento et al. 2018, eqs. 2, 5", NULL, 0},
      "soma: {leak: 0.1 /ms, couple: {dendrite: 1 /ms}}\ndendrite: instantaneous\n"},
-    {{"output", "pyramidal cell of the top layer: no apical dendrite", "potential", "Sacramento et al. 2018, eq. 1 (g_A = 0)",
-      NULL, 0},
+    {{"output", "pyramidal cell of the top layer: no apical dendrite", "potential",
+      "Sacramento et al. 2018, eq. 1 (g_A = 0)", NULL, 0},
      "soma: {leak: 0.1 /ms, couple: {basal: 1 /ms}}\nbasal: instantaneous\n"},
-    {{"clamped", "potential given by a stimulus: input and target populations", "potential", "", NULL, 0}, "soma: clamped\n"},
+    {{"clamped", "potential given by a stimulus: input and target populations", "potential", "", NULL, 0},
+     "soma: clamped\n"},
 };
 
 #define OF(field) offsetof(struct ap_comp_spec, field)
 static const struct ap_key DYNAMIC_KEYS[] = {
     {"capacitance", AP_KEY_QUANTITY, AP_DIM_CAPACITANCE, OF(capacitance), "1", AP_POSITIVE, INFINITY, NULL,
      "membrane capacitance C"},
-    {"leak", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(leak), AP_REQUIRED, 0, INFINITY, NULL, "leak conductance"},
-    {"rest", AP_KEY_QUANTITY, AP_DIM_POTENTIAL, OF(rest), AP_ABSENT, 0, 0, NULL, "reversal potential of the leak"},
+    {"leak", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(leak), AP_REQUIRED, 0, INFINITY, NULL,
+     "leak conductance"},
+    {"rest", AP_KEY_QUANTITY, AP_DIM_POTENTIAL, OF(rest), AP_ABSENT, 0, 0, NULL,
+     "reversal potential of the leak"},
     {"drive", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(drive), AP_ABSENT, 0, INFINITY, NULL,
      "turns the weighted sum of inputs, a potential, into a current; 1 when absent"},
     {"couple", AP_KEY_NODE, AP_DIM_CONDUCTANCE, 0, AP_ABSENT, 0, 0, NULL,
      "conductances {compartment: g} through which other compartments pull on this one"},
 };
-enum { N_DYNAMIC = sizeof DYNAMIC_KEYS / sizeof *DYNAMIC_KEYS }; /* the last one, couple, is a node of its own */
+enum {
+    N_DYNAMIC = sizeof DYNAMIC_KEYS / sizeof *DYNAMIC_KEYS
+}; /* the last one, couple, is a node of its own */
 static const struct ap_key SUM_KEYS[] = {
     {"adds", AP_KEY_NODE, AP_DIM_NONE, 0, AP_REQUIRED, 0, 0, NULL,
      "instantaneous compartments whose potential is added to the input"},
@@ -74,12 +81,12 @@ static enum ap_code unknown_comp(struct ap_err *e, const struct ap_place *at, co
     for (; n < cell->n_comp && n < 32; n++)
         names[n] = cell->comp[n].name;
     char hint[AP_ERR_HINT];
-    return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint), "cell %s has no compartment '%s'",
-                      cell->name, name);
+    return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint),
+                      "cell %s has no compartment '%s'", cell->name, name);
 }
 
-static enum ap_code read_couple(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell, struct ap_comp_spec *c,
-                                struct ap_node *map, const char *what)
+static enum ap_code read_couple(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell,
+                                struct ap_comp_spec *c, struct ap_node *map, const char *what)
 {
     AP_TRY(ap_schema_expect(e, map, what, AP_NODE_MAP));
     c->couple = ap_mem_arena_take(e, &s->tree.arena, (size_t)map->n + 1, sizeof *c->couple);
@@ -88,14 +95,16 @@ static enum ap_code read_couple(struct ap_err *e, struct ap_spec *s, struct ap_c
     enum ap_code code = AP_OK;
     for (int i = 0; i < map->n; i++) {
         struct ap_node *n = map->child[i];
-        const struct ap_key key = {n->key,  AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, 0, AP_REQUIRED, AP_POSITIVE, INFINITY, NULL,
-                                   "coupling conductance"};
+        const struct ap_key key = {
+            n->key, AP_KEY_QUANTITY,       AP_DIM_CONDUCTANCE, 0, AP_REQUIRED, AP_POSITIVE, INFINITY,
+            NULL,   "coupling conductance"};
         struct ap_quantity g = {0};
         int from = find_comp(cell, n->key);
         if (from < 0)
             code = unknown_comp(e, &n->key_at, cell, n->key);
         else if (&cell->comp[from] == c)
-            code = ap_err_add(e, AP_EUSAGE, &n->key_at, "name the other compartment", "%s: a compartment cannot couple to itself", what);
+            code = ap_err_add(e, AP_EUSAGE, &n->key_at, "name the other compartment",
+                              "%s: a compartment cannot couple to itself", what);
         struct ap_node alone = {.kind = AP_NODE_MAP, .at = map->at, .child = &n, .n = 1, .capacity = 1};
         enum ap_code one = ap_schema_read(e, &s->tree, &alone, what, &(struct ap_keyset){&key, 1, &g}, 1);
         if (one != AP_OK)
@@ -108,8 +117,8 @@ static enum ap_code read_couple(struct ap_err *e, struct ap_spec *s, struct ap_c
     return code;
 }
 
-static enum ap_code read_dynamic(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell, struct ap_comp_spec *c,
-                                 struct ap_node *n, const char *what)
+static enum ap_code read_dynamic(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell,
+                                 struct ap_comp_spec *c, struct ap_node *n, const char *what)
 {
     struct ap_node *couple = NULL;
     struct ap_keyset sets[] = {
@@ -125,14 +134,15 @@ static enum ap_code read_dynamic(struct ap_err *e, struct ap_spec *s, struct ap_
                           "%s: capacitance and conductances are in different unit systems", what);
     const struct ap_node *rest = ap_yamlin_child(n, "rest");
     if (rest && c->rest.physical != s->physical)
-        return ap_err_add(e, AP_EUSAGE, &rest->at, "`potential: mV` or `potential: dimensionless` holds for the whole file",
+        return ap_err_add(e, AP_EUSAGE, &rest->at,
+                          "`potential: mV` or `potential: dimensionless` holds for the whole file",
                           "%s, rest: found '%s', but potentials are %s", what, rest->text,
                           s->physical ? "in mV here" : "dimensionless here");
     return couple ? read_couple(e, s, cell, c, couple, what) : AP_OK;
 }
 
-static enum ap_code read_adds(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell, struct ap_comp_spec *c,
-                              struct ap_node *list, const char *what)
+static enum ap_code read_adds(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell,
+                              struct ap_comp_spec *c, struct ap_node *list, const char *what)
 {
     AP_TRY(ap_schema_expect(e, list, what, AP_NODE_LIST));
     c->adds = ap_mem_arena_take(e, &s->tree.arena, (size_t)list->n + 1, sizeof *c->adds);
@@ -145,7 +155,8 @@ static enum ap_code read_adds(struct ap_err *e, struct ap_spec *s, struct ap_cel
         if (from < 0)
             code = unknown_comp(e, &list->child[i]->at, cell, list->child[i]->text);
         else if (cell->comp[from].kind != AP_COMP_INSTANTANEOUS || &cell->comp[from] == c)
-            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, "couple dynamic compartments through a conductance",
+            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at,
+                              "couple dynamic compartments through a conductance",
                               "%s: only another instantaneous compartment can be added", what);
         else
             c->adds[c->n_adds++] = from;
@@ -172,7 +183,8 @@ static enum ap_code read_kinds(struct ap_err *e, struct ap_cell_spec *cell, stru
             c->kind = ap_yamlin_child(n, "adds") ? AP_COMP_INSTANTANEOUS : AP_COMP_DYNAMIC;
         else
             code = ap_err_add(e, AP_EUSAGE, &n->at, "for example {leak: 0.1 /ms, couple: {basal: 1 /ms}}",
-                              "compartment %s: expected `instantaneous`, `clamped` or a map of conductances", n->key);
+                              "compartment %s: expected `instantaneous`, `clamped` or a map of conductances",
+                              n->key);
     }
     return code;
 }
@@ -194,9 +206,10 @@ static enum ap_code check_tree(struct ap_err *e, const struct ap_cell_spec *cell
                 continue; /* the same edge seen from its other end */
             joined[i][other] = true;
             if (root[i] == root[other])
-                code = ap_err_add(e, AP_EUSAGE, &c->at, "remove one of the couplings",
-                                  "cell %s: '%s' and '%s' are connected by two ways; compartments must form a tree",
-                                  cell->name, c->name, cell->comp[other].name);
+                code = ap_err_add(
+                    e, AP_EUSAGE, &c->at, "remove one of the couplings",
+                    "cell %s: '%s' and '%s' are connected by two ways; compartments must form a tree",
+                    cell->name, c->name, cell->comp[other].name);
             int from = root[i], to = root[other];
             for (int j = 0; j < cell->n_comp; j++)
                 if (root[j] == from)
@@ -206,7 +219,8 @@ static enum ap_code check_tree(struct ap_err *e, const struct ap_cell_spec *cell
     for (int i = 0; i < cell->n_comp; i++)
         if (root[i] != root[0])
             code = ap_err_add(e, AP_EUSAGE, &cell->comp[i].at, "add it to the soma's `couple`",
-                              "cell %s: compartment '%s' is not connected to the soma", cell->name, cell->comp[i].name);
+                              "cell %s: compartment '%s' is not connected to the soma", cell->name,
+                              cell->comp[i].name);
     return code;
 }
 
@@ -228,12 +242,14 @@ static enum ap_code make_order(struct ap_err *e, struct ap_spec *s, struct ap_ce
             }
         }
         if (n == before)
-            return ap_err_add(e, AP_EUSAGE, &cell->at, NULL, "cell %s: compartments add each other in a circle", cell->name);
+            return ap_err_add(e, AP_EUSAGE, &cell->at, NULL,
+                              "cell %s: compartments add each other in a circle", cell->name);
     }
     return AP_OK;
 }
 
-static enum ap_code read_cell(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell, struct ap_node *map)
+static enum ap_code read_cell(struct ap_err *e, struct ap_spec *s, struct ap_cell_spec *cell,
+                              struct ap_node *map)
 {
     char what[AP_ERR_PATH];
     cell->name = map->key;

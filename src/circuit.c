@@ -42,8 +42,8 @@ enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct a
         size_t n = (size_t)s->pop[i].n, dynamic = 0;
         for (int c = 0; c < cell->n_comp; c++)
             dynamic += cell->comp[c].kind == AP_COMP_DYNAMIC;
-        fits = fits && ap_mem_sum(out->neurons, n, &out->neurons) && add_product(&out->compartments, n, (size_t)cell->n_comp) &&
-               add_product(&membrane, n, dynamic);
+        fits = fits && ap_mem_sum(out->neurons, n, &out->neurons) &&
+               add_product(&out->compartments, n, (size_t)cell->n_comp) && add_product(&membrane, n, dynamic);
     }
     for (int i = 0; i < s->n_proj; i++) {
         const struct ap_proj_spec *p = &s->proj[i];
@@ -57,10 +57,12 @@ enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct a
     out->state = membrane + (s->integrator.held ? 0 : plastic_states);
     /* weights and products once; 48 vectors of CVODE; a dozen arrays of one value per compartment */
     size_t doubles = 0;
-    fits = fits && ap_mem_sum(out->synapses, plastic_states, &doubles) && add_product(&doubles, out->state, 48) &&
-           add_product(&doubles, out->compartments, 16) && ap_mem_product(doubles, sizeof(double), &out->bytes);
+    fits = fits && ap_mem_sum(out->synapses, plastic_states, &doubles) &&
+           add_product(&doubles, out->state, 48) && add_product(&doubles, out->compartments, 16) &&
+           ap_mem_product(doubles, sizeof(double), &out->bytes);
     if (!fits)
-        return ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller", "the circuit exceeds what can be addressed");
+        return ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller",
+                          "the circuit exceeds what can be addressed");
     return AP_OK;
 }
 
@@ -109,7 +111,8 @@ static enum ap_code build_population(struct ap_err *e, struct ap_circuit *c, int
 /* ---- projections ----------------------------------------------------------------------------------- */
 
 /* What a signal of `pop` needs: the attenuated prediction of the soma, every other compartment being at rest. */
-static void build_signal(struct ap_circuit *c, struct ap_signal *to, const struct ap_signal_ref *from, int pop)
+static void build_signal(struct ap_circuit *c, struct ap_signal *to, const struct ap_signal_ref *from,
+                         int pop)
 {
     const struct ap_pop *p = &c->pop[pop];
     to->row = from->row;
@@ -201,7 +204,8 @@ static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
     for (int i = 0; i < c->n_pop; i++)
         for (int k = 0; k < c->pop[i].n_comp; k++)
             if (c->pop[i].comp[k].kind == AP_COMP_DYNAMIC)
-                c->part[c->n_part++] = (struct ap_part){c->pop[i].comp[k].state, c->pop[i].n, i, k, -1, false};
+                c->part[c->n_part++] =
+                    (struct ap_part){c->pop[i].comp[k].state, c->pop[i].n, i, k, -1, false};
     c->n_state = c->n_membrane;
     for (int i = 0; c->coupled && i < c->n_proj; i++) {
         struct ap_proj *p = &c->proj[i];
@@ -265,9 +269,10 @@ static enum ap_code check_pairs(struct ap_err *e, const struct ap_circuit *c, co
         if (!st || !st->data)
             continue;
         if (first && first->count != st->count)
-            return ap_err_add(e, AP_EUSAGE, &b->at, "give both the same `first` and `count`, and files that belong together",
-                              "block %s: %s has %llu patterns and %s %llu, so they would not stay together", b->name,
-                              first->stim->name, (unsigned long long)first->count, st->stim->name,
+            return ap_err_add(e, AP_EUSAGE, &b->at,
+                              "give both the same `first` and `count`, and files that belong together",
+                              "block %s: %s has %llu patterns and %s %llu, so they would not stay together",
+                              b->name, first->stim->name, (unsigned long long)first->count, st->stim->name,
                               (unsigned long long)st->count);
         first = st;
     }
@@ -347,8 +352,9 @@ void ap_circuit_where(const struct ap_circuit *c, size_t i, char out[AP_ERR_PATH
             snprintf(out, AP_ERR_PATH, "population %s, compartment %s, neuron %zu", c->pop[p->pop].spec->name,
                      c->pop[p->pop].cell->comp[p->comp].name, at);
         else
-            snprintf(out, AP_ERR_PATH, "%s of projection %s [%zu][%zu]", p->lowpass ? "low-passed product" : "weight",
-                     c->proj[p->proj].spec->name, at / c->proj[p->proj].cols, at % c->proj[p->proj].cols);
+            snprintf(out, AP_ERR_PATH, "%s of projection %s [%zu][%zu]",
+                     p->lowpass ? "low-passed product" : "weight", c->proj[p->proj].spec->name,
+                     at / c->proj[p->proj].cols, at % c->proj[p->proj].cols);
     }
 }
 

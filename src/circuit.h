@@ -12,15 +12,15 @@
 
 struct ap_comp {
     enum ap_comp_kind kind;
-    double inv_c, leak, rest, drive;      /* 1/C, conductances, reversal */
+    double inv_c, leak, rest, drive; /* 1/C, conductances, reversal */
     const struct ap_couple *couple;
     int n_couple;
     const int *adds;
     int n_adds;
-    size_t value;                         /* offset in v */
-    size_t state;                         /* offset in y, when dynamic */
-    int *sum, n_sum;                      /* projections whose weighted sum arrives here */
-    int *nudge, n_nudge;                  /* nudgings that pull here */
+    size_t value;        /* offset in v */
+    size_t state;        /* offset in y, when dynamic */
+    int *sum, n_sum;     /* projections whose weighted sum arrives here */
+    int *nudge, n_nudge; /* nudgings that pull here */
 };
 
 struct ap_pop {
@@ -30,37 +30,37 @@ struct ap_pop {
     struct ap_comp *comp;
     int n_comp;
     bool clamped;
-    size_t rate;                          /* offset in the arrays that hold one value per neuron: rates, slopes */
-    size_t work;                          /* synapses that one neuron sums: the cost of a row */
+    size_t rate; /* offset in the arrays that hold one value per neuron: rates, slopes */
+    size_t work; /* synapses that one neuron sums: the cost of a row */
 };
 
 /* A signal of a rule with what it needs. */
 struct ap_signal {
     const struct ap_signal_row *row;
-    int comp;                             /* -1: none */
-    double gain, offset, rest;            /* attenuated prediction offset + gain * v; resting potential */
-    size_t at;                            /* offset in the array of rule signals */
+    int comp;                  /* -1: none */
+    double gain, offset, rest; /* attenuated prediction offset + gain * v; resting potential */
+    size_t at;                 /* offset in the array of rule signals */
 };
 
 struct ap_proj {
     const struct ap_proj_spec *spec;
     int pre, post, post_comp;
-    int pre_comp;                         /* -1: the rate is sent */
-    size_t rows, cols;                    /* weights [rows][cols]; cols 1 when one-to-one */
-    double *w;                            /* weights, NULL for nudging */
-    double *d;                            /* low-passed product, NULL without rule or low-pass */
+    int pre_comp;      /* -1: the rate is sent */
+    size_t rows, cols; /* weights [rows][cols]; cols 1 when one-to-one */
+    double *w;         /* weights, NULL for nudging */
+    double *d;         /* low-passed product, NULL without rule or low-pass */
     bool plastic;
     double eta, tau;
     struct ap_signal post_signal, pre_signal;
-    size_t w_state, d_state;              /* offsets in y with coupled weights */
+    size_t w_state, d_state; /* offsets in y with coupled weights */
 };
 
 /* A part of the state with an error norm of its own. */
 struct ap_part {
     size_t start, n;
-    int pop, comp;                        /* potentials */
-    int proj;                             /* -1, or weights */
-    bool lowpass;                         /* the low-passed product of proj */
+    int pop, comp; /* potentials */
+    int proj;      /* -1, or weights */
+    bool lowpass;  /* the low-passed product of proj */
 };
 
 /* Rows [first, last) of one population: the unit of work of the right-hand side. */
@@ -76,19 +76,19 @@ struct ap_circuit {
     int n_pop;
     struct ap_proj *proj;
     int n_proj;
-    struct ap_stimulus *stim;             /* [n_stim], opened */
+    struct ap_stimulus *stim; /* [n_stim], opened */
     int n_stim;
     size_t n_value, n_rate, n_membrane, n_state, n_signal;
     struct ap_part *part;
     int n_part;
     struct ap_task *task;
     int n_task;
-    struct ap_task *proj_task;            /* rows of plastic projections; pop holds the projection */
+    struct ap_task *proj_task; /* rows of plastic projections; pop holds the projection */
     int n_proj_task;
-    double *weights;                      /* one block for all w and d */
+    double *weights; /* one block for all w and d */
     size_t n_weights;
     bool coupled;
-    bool threaded;                        /* large enough for threads to pay */
+    bool threaded; /* large enough for threads to pay */
 };
 
 /* Builds the circuit: opens data files, fills weights. s must outlive it. */

@@ -13,7 +13,8 @@
 static const char HELP[] =
     "Usage: apical check FILE [--expand | --dry-run] [--set KEY.PATH=VALUE ...]\n\n"
     "Validates a circuit file, its data files and sizes, and reports every error at once. Writes nothing.\n\n"
-    "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, schedule),\n"
+    "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, "
+    "schedule),\n"
     "              with all defaults; the output is a valid circuit file\n"
     "  --dry-run   print what a run would take: neurons, compartments, synapses, bytes, steps\n"
     "  --set KEY.PATH=VALUE  override a value of the file; may be repeated\n\n"
@@ -42,16 +43,19 @@ int cmd_check(int argc, char **argv)
     struct ap_spec *spec = ap_spec_read(file, sets.text, sets.n, e);
     code = spec ? AP_OK : AP_EUSAGE;
     struct ap_estimate size;
-    if (spec && (code = ap_spec_try(spec, e)) == AP_OK && (code = ap_spec_estimate(spec, &size, e)) == AP_OK) {
+    if (spec && (code = ap_spec_try(spec, e)) == AP_OK &&
+        (code = ap_spec_estimate(spec, &size, e)) == AP_OK) {
         if (expand)
             fputs(ap_spec_text(spec), stdout);
         else if (dry)
-            printf("neurons        %llu\ncompartments   %llu\nsynapses       %llu\nplastic        %llu\nstate          %llu\n"
-                   "memory         %.3g MB\npresentations  %llu\nsimulated      %.6g ms\nsteps          about %llu\n",
+            printf("neurons        %llu\ncompartments   %llu\nsynapses       %llu\nplastic        "
+                   "%llu\nstate          %llu\n"
+                   "memory         %.3g MB\npresentations  %llu\nsimulated      %.6g ms\nsteps          "
+                   "about %llu\n",
                    (unsigned long long)size.neurons, (unsigned long long)size.compartments,
                    (unsigned long long)size.synapses, (unsigned long long)size.plastic_synapses,
-                   (unsigned long long)size.state, (double)size.bytes / 1e6, (unsigned long long)size.presentations,
-                   size.simulated_ms, (unsigned long long)size.steps);
+                   (unsigned long long)size.state, (double)size.bytes / 1e6,
+                   (unsigned long long)size.presentations, size.simulated_ms, (unsigned long long)size.steps);
         else
             printf("%s: ok: %s, %llu neurons, %llu synapses, %llu presentations\n", file, ap_spec_name(spec),
                    (unsigned long long)size.neurons, (unsigned long long)size.synapses,

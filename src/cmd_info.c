@@ -22,13 +22,17 @@ static int print(char *text, struct ap_err *e)
 
 int cmd_info(int argc, char **argv)
 {
-    static const struct cmd_line LINE = {
-        "info",
-        "Usage: apical info [THING | THING/NAME]\n\n"
-        "The manual: every cell, transfer function, signal, rule, start of weights, stimulus, integrator, probe and\n"
-        "figure, with keys, units, defaults and ranges.\n\n"
-        "Example: apical info rule/apical\n",
-        NULL, 0, NULL, "one THING, not also", 1};
+    static const struct cmd_line LINE = {"info",
+                                         "Usage: apical info [THING | THING/NAME]\n\n"
+                                         "The manual: every cell, transfer function, signal, rule, start of "
+                                         "weights, stimulus, integrator, probe and\n"
+                                         "figure, with keys, units, defaults and ranges.\n\n"
+                                         "Example: apical info rule/apical\n",
+                                         NULL,
+                                         0,
+                                         NULL,
+                                         "one THING, not also",
+                                         1};
     const char *argument[CMD_ARGUMENTS];
     int code = cmd_parse(&LINE, argc, argv, argument);
     if (code != CMD_GO)
@@ -39,9 +43,14 @@ int cmd_info(int argc, char **argv)
 
 int cmd_version(int argc, char **argv)
 {
-    static const struct cmd_line LINE = {
-        "version", "Usage: apical version\n\nVersion of apical, compiler, flags and libraries.\n\nExample: apical version\n",
-        NULL, 0, NULL, "takes no argument, found", 0};
+    static const struct cmd_line LINE = {"version",
+                                         "Usage: apical version\n\nVersion of apical, compiler, flags and "
+                                         "libraries.\n\nExample: apical version\n",
+                                         NULL,
+                                         0,
+                                         NULL,
+                                         "takes no argument, found",
+                                         0};
     const char *argument[CMD_ARGUMENTS];
     int code = cmd_parse(&LINE, argc, argv, argument);
     if (code != CMD_GO)

@@ -35,8 +35,8 @@ int cmd_errors(const struct ap_err *e, int code)
 
 int cmd_usage(const char *verb, const char *text, const char *subject)
 {
-    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text, *subject ? " " : "", subject,
-            verb);
+    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text,
+            *subject ? " " : "", subject, verb);
     return AP_EUSAGE;
 }
 
@@ -52,7 +52,8 @@ static int take_number(const char *verb, const struct cmd_option *o, const char 
     errno = 0;
     long value = strtol(text, &end, 10);
     if (errno || end == text || *end || value < 1 || value > o->max) {
-        fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, o->name, text, o->max);
+        fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, o->name,
+                text, o->max);
         return AP_EUSAGE;
     }
     *(long *)o->to = value;

@@ -11,20 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char HELP[] =
-    "Usage: apical render RUN [FIGURE] [--out DIR]\n\n"
-    "Draws the figures of a run again from its log, without simulating.\n\n"
-    "  RUN         output folder of `apical run`\n"
-    "  FIGURE      one figure by file name or kind; a kind that the circuit does not list is drawn with its defaults\n"
-    "              (`apical info figure` lists them)\n"
-    "  --out DIR   folder for the pictures; the run's own when absent\n\n"
-    "Example: apical render runs/association traces --out pictures\n";
+static const char HELP[] = "Usage: apical render RUN [FIGURE] [--out DIR]\n\n"
+                           "Draws the figures of a run again from its log, without simulating.\n\n"
+                           "  RUN         output folder of `apical run`\n"
+                           "  FIGURE      one figure by file name or kind; a kind that the circuit does not "
+                           "list is drawn with its defaults\n"
+                           "              (`apical info figure` lists them)\n"
+                           "  --out DIR   folder for the pictures; the run's own when absent\n\n"
+                           "Example: apical render runs/association traces --out pictures\n";
 
 int cmd_render(int argc, char **argv)
 {
     const char *out = NULL, *argument[CMD_ARGUMENTS];
     const struct cmd_option options[] = {{"--out", CMD_TEXT, &out, 0, NULL}};
-    const struct cmd_line line = {"render", HELP, options, 1, "which run?", "one RUN and one FIGURE, not also", 2};
+    const struct cmd_line line = {
+        "render", HELP, options, 1, "which run?", "one RUN and one FIGURE, not also", 2};
     int code = cmd_parse(&line, argc, argv, argument);
     if (code != CMD_GO)
         return code;

@@ -30,8 +30,8 @@ static const char *const STYLES[] = {"auto", "bar", "plain", "json", "none", NUL
 
 struct display {
     enum style style;
-    double last;   /* wall seconds of the last plain line */
-    int bar_open;  /* a bar stands on the current line */
+    double last;  /* wall seconds of the last plain line */
+    int bar_open; /* a bar stands on the current line */
 };
 
 static void duration_text(double seconds, char out[32])
@@ -54,10 +54,11 @@ static void show(const struct ap_progress *p, void *user)
         snprintf(error, sizeof error, "  error %.3g", p->error);
     if (d->style == STYLE_JSON) {
         fprintf(stderr,
-                "{\"presentation\": %llu, \"presentations\": %llu, \"simulated_ms\": %.6g, \"part\": %.4f, \"eta_s\": %.1f, "
+                "{\"presentation\": %llu, \"presentations\": %llu, \"simulated_ms\": %.6g, \"part\": %.4f, "
+                "\"eta_s\": %.1f, "
                 "\"steps\": %llu, \"block\": \"%s\"",
-                (unsigned long long)p->presentation, (unsigned long long)p->presentations, p->simulated_ms, part,
-                p->eta_seconds, (unsigned long long)p->steps, p->block);
+                (unsigned long long)p->presentation, (unsigned long long)p->presentations, p->simulated_ms,
+                part, p->eta_seconds, (unsigned long long)p->steps, p->block);
         if (!isnan(p->error))
             fprintf(stderr, ", \"error\": %.6g", p->error);
         if (p->summary)
@@ -74,8 +75,8 @@ static void show(const struct ap_progress *p, void *user)
         fprintf(stderr, "\r\033[K[");
         for (int i = 0; i < cells; i++)
             fputc(i < full ? '#' : '.', stderr);
-        fprintf(stderr, "] %3.0f %%  %s  %.0f ms  %llu steps  left %s%s", 100 * part, p->block, p->simulated_ms,
-                (unsigned long long)p->steps, left, error);
+        fprintf(stderr, "] %3.0f %%  %s  %.0f ms  %llu steps  left %s%s", 100 * part, p->block,
+                p->simulated_ms, (unsigned long long)p->steps, left, error);
         if (p->presentation == p->presentations)
             fprintf(stderr, "\r\033[K");
         fflush(stderr);
@@ -85,14 +86,15 @@ static void show(const struct ap_progress *p, void *user)
         fprintf(stderr, "%s\n", p->summary);
     else if (p->wall_seconds - d->last >= 5) {
         d->last = p->wall_seconds;
-        fprintf(stderr, "%5.1f %%  %s  %.0f ms  %llu steps  left %s%s\n", 100 * part, p->block, p->simulated_ms,
-                (unsigned long long)p->steps, left, error);
+        fprintf(stderr, "%5.1f %%  %s  %.0f ms  %llu steps  left %s%s\n", 100 * part, p->block,
+                p->simulated_ms, (unsigned long long)p->steps, left, error);
     }
 }
 
 static const char HELP[] =
     "Usage: apical run FILE [OPTIONS]\n\n"
-    "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit form), run.log,\n"
+    "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit form), "
+    "run.log,\n"
     "SONATA reports, weights and probes in HDF5, and the figures as PNG.\n\n"
     "  --out DIR             output folder; runs/NAME when absent; must be empty or new\n"
     "  --overwrite           replace an earlier run in it (only files that the run wrote)\n"
@@ -119,8 +121,9 @@ int cmd_run(int argc, char **argv)
         {"--stop-after", CMD_NUMBER, &stop_after, 1000000000000L, NULL},
         {"--no-figures", CMD_SWITCH, &o.no_figures, 0, NULL},
     };
-    const struct cmd_line line = {"run", HELP, options, sizeof options / sizeof *options, "which circuit file?",
-                                  "one FILE, not also", 1};
+    const struct cmd_line line = {
+        "run", HELP, options, sizeof options / sizeof *options, "which circuit file?", "one FILE, not also",
+        1};
     const char *argument[CMD_ARGUMENTS];
     int code = cmd_parse(&line, argc, argv, argument);
     if (code != CMD_GO)

@@ -14,33 +14,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies text into out[size], writing control bytes as \xNN; cuts at the end without splitting UTF-8. */
+/* Length of the UTF-8 character at c, *point its code; 0 when the bytes there are none. */
+static size_t utf8_length(const unsigned char *c, unsigned *point)
+{
+    size_t n = *c < 0x80                 ? 1
+               : *c >= 0xC2 && *c < 0xE0 ? 2
+               : *c >= 0xE0 && *c < 0xF0 ? 3
+               : *c >= 0xF0 && *c < 0xF5 ? 4
+                                         : 0;
+    if (n == 0)
+        return 0;
+    *point = n == 1 ? *c : *c & (0xFFu >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if ((c[i] & 0xC0) != 0x80)
+            return 0;
+        *point = *point << 6 | (c[i] & 0x3Fu);
+    }
+    static const unsigned LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
+    return *point < LEAST[n] || *point > 0x10FFFF || (*point >= 0xD800 && *point < 0xE000) ? 0 : n;
+}
+
+/* Copies text into out[size], writing the bytes of control characters (C0, C1, delete) and what is no UTF-8 as \xNN;
+ * a text that does not fit ends in "...", never within a character. */
 static void copy_escaped(char *out, size_t size, const char *text)
 {
-    size_t used = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        char piece[8];
-        bool c1 = c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9f; /* U+0080 to U+009F: control characters too */
-        if (*c < 0x20 || *c == 0x7f || c1) {
-            c += c1;
-            snprintf(piece, sizeof piece, "\\x%02x", *c);
-        } else {
-            piece[0] = (char)*c;
-            piece[1] = 0;
-        }
-        size_t length = strlen(piece);
-        if (used + length + 4 > size) { /* room for a whole character more and the ellipsis */
-            if ((*c & 0xC0) == 0x80)
-                while (used > 0 && ((unsigned char)out[used - 1] & 0xC0) == 0x80)
-                    used--;
-            if (used > 0 && ((unsigned char)out[used - 1] & 0xC0) == 0xC0)
-                used--;
-            memcpy(out + used, "...", 3);
-            used += 3;
+    size_t used = 0, safe = 0; /* safe: what may stay when an ellipsis must follow */
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        unsigned point = 0;
+        size_t length = utf8_length(c, &point);
+        bool shown = length > 0 && point >= 0x20 && !(point >= 0x7f && point < 0xA0);
+        size_t bytes = length ? length : 1, room = shown ? bytes : 4 * bytes;
+        if (used + room + 1 > size) {
+            memcpy(out + safe, "...", 3);
+            used = safe + 3;
             break;
         }
-        memcpy(out + used, piece, length);
-        used += length;
+        if (shown)
+            memcpy(out + used, c, bytes);
+        for (size_t i = 0; !shown && i < bytes; i++) {
+            static const char HEX[] = "0123456789abcdef";
+            const char piece[4] = {'\\', 'x', HEX[c[i] >> 4], HEX[c[i] & 15]};
+            memcpy(out + used + 4 * i, piece, 4);
+        }
+        used += room;
+        c += bytes;
+        if (used + 4 <= size)
+            safe = used;
     }
     out[used] = 0;
 }
@@ -62,7 +81,7 @@ enum ap_code ap_err_add(struct ap_err *e, enum ap_code code, const struct ap_pla
         d->line = at->line;
         d->col = at->col;
     }
-    char raw[AP_ERR_TEXT];
+    char raw[AP_ERR_TEXT + 8]; /* longer than what is kept, so that copy_escaped sees that it was cut */
     va_list args;
     va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
@@ -118,12 +137,13 @@ const char *ap_err_place(const struct ap_err *e, int i, int *line, int *col)
     return e->diag[i].file;
 }
 
+enum { EDIT_LIMIT = 31 };
+
 /* Damerau-Levenshtein distance of two short words, capped at 31 characters each. */
 static int edit_distance(const char *a, const char *b)
 {
-    enum { LIMIT = 31 };
-    int n = (int)strnlen(a, LIMIT), m = (int)strnlen(b, LIMIT);
-    int d[LIMIT + 1][LIMIT + 1];
+    int n = (int)strnlen(a, EDIT_LIMIT), m = (int)strnlen(b, EDIT_LIMIT);
+    int d[EDIT_LIMIT + 1][EDIT_LIMIT + 1];
     for (int i = 0; i <= n; i++)
         d[i][0] = i;
     for (int j = 0; j <= m; j++)
@@ -145,7 +165,7 @@ static int edit_distance(const char *a, const char *b)
 const char *ap_err_nearest(const char *word, const char *const *candidates, size_t n)
 {
     const char *best = NULL;
-    int best_distance = (int)strlen(word) / 3 + 1;
+    int best_distance = (int)strnlen(word, EDIT_LIMIT) / 3 + 1;
     for (size_t i = 0; i < n; i++) {
         int distance = edit_distance(word, candidates[i]);
         if (distance <= best_distance && (!best || distance < best_distance)) {

@@ -11,10 +11,10 @@
 #include <stdio.h>
 
 enum {
-    AP_ERR_MAX = 64,        /* diagnostics kept; further ones are only counted */
-    AP_ERR_TEXT = 512,      /* bytes of a message, ending zero included */
-    AP_ERR_HINT = 320,      /* bytes of a hint */
-    AP_ERR_PATH = 256,      /* bytes of a file name or key path */
+    AP_ERR_MAX = 64,   /* diagnostics kept; further ones are only counted */
+    AP_ERR_TEXT = 512, /* bytes of a message, ending zero included */
+    AP_ERR_HINT = 320, /* bytes of a hint */
+    AP_ERR_PATH = 256, /* bytes of a file name or key path */
 };
 
 /* A place in a circuit file. line 0: no place (an option, a file as a whole). */
@@ -33,8 +33,8 @@ struct ap_diag {
 
 /* Fixed size, so that reporting a failed allocation allocates nothing. */
 struct ap_err {
-    int n;                  /* diagnostics kept in diag[] */
-    int dropped;            /* how many did not fit */
+    int n;       /* diagnostics kept in diag[] */
+    int dropped; /* how many did not fit */
     struct ap_diag diag[AP_ERR_MAX];
 };
 

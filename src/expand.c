@@ -38,11 +38,14 @@ static const char *const NUDGING[] = {"current", "conductance", NULL};
 static const struct ap_key KEYS[] = {
     {"layers", AP_KEY_NODE, AP_DIM_NONE, OF(layers), AP_REQUIRED, 0, 0, NULL,
      "[input, hidden ..., output] numbers of pyramidal cells"},
-    {"transfer", AP_KEY_TEXT, AP_DIM_NONE, OF(transfer), "logistic", 0, 0, NULL, "transfer function of all cells"},
+    {"transfer", AP_KEY_TEXT, AP_DIM_NONE, OF(transfer), "logistic", 0, 0, NULL,
+     "transfer function of all cells"},
     {"input", AP_KEY_TEXT, AP_DIM_NONE, OF(input_transfer), "linear", 0, 0, NULL,
      "transfer function of the input: linear makes the pattern the rate"},
-    {"noise", AP_KEY_QUANTITY, AP_DIM_NOISE, OF(noise), "0 /sqrt(ms)", 0, INFINITY, NULL, "noise of every soma"},
-    {"nudging", AP_KEY_CHOICE, AP_DIM_NONE, OF(nudging), "current", 0, 0, NUDGING, "form of teaching and nudging"},
+    {"noise", AP_KEY_QUANTITY, AP_DIM_NOISE, OF(noise), "0 /sqrt(ms)", 0, INFINITY, NULL,
+     "noise of every soma"},
+    {"nudging", AP_KEY_CHOICE, AP_DIM_NONE, OF(nudging), "current", 0, 0, NUDGING,
+     "form of teaching and nudging"},
     {"reversal", AP_KEY_PAIR, AP_DIM_POTENTIAL, OF(reversal), "[-1, 1]", 0, 0, NULL,
      "[inhibitory, excitatory] potentials of the conductance form"},
     {"conductance", AP_KEY_NODE, AP_DIM_CONDUCTANCE, OF(conductance), AP_ABSENT, 0, 0, NULL,
@@ -55,23 +58,28 @@ static const struct ap_key KEYS[] = {
 static const struct ap_key CONDUCTANCE[] = {
     {"leak", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(leak), "0.1 /ms", 0, INFINITY, NULL, "g_lk"},
     {"basal", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(basal), "1 /ms", AP_POSITIVE, INFINITY, NULL, "g_B"},
-    {"apical", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(apical), "0.8 /ms", AP_POSITIVE, INFINITY, NULL, "g_A"},
-    {"dendrite", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(dendrite), "1 /ms", AP_POSITIVE, INFINITY, NULL, "g_D"},
+    {"apical", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(apical), "0.8 /ms", AP_POSITIVE, INFINITY, NULL,
+     "g_A"},
+    {"dendrite", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(dendrite), "1 /ms", AP_POSITIVE, INFINITY, NULL,
+     "g_D"},
     {"nudge", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(nudge), "0.8 /ms", AP_POSITIVE, INFINITY, NULL,
      "g_som of the interneurons"},
     {"teacher", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(teacher), AP_ABSENT, AP_POSITIVE, INFINITY, NULL,
      "g_som of the output; as `nudge` when absent"},
 };
 static const struct ap_key WEIGHTS[] = {
-    {"forward", AP_KEY_NODE, AP_DIM_NONE, OF(forward), AP_REQUIRED, 0, 0, NULL, "one start for all matrices, or a list"},
+    {"forward", AP_KEY_NODE, AP_DIM_NONE, OF(forward), AP_REQUIRED, 0, 0, NULL,
+     "one start for all matrices, or a list"},
     {"feedback", AP_KEY_NODE, AP_DIM_NONE, OF(feedback), AP_REQUIRED, 0, 0, NULL,
      "one start, `transposed`, or a list, lowest layer first"},
     {"interneuron", AP_KEY_TEXT, AP_DIM_NONE, OF(interneuron_weights), "self-predicting", 0, 0, NULL, "W^IP"},
     {"lateral", AP_KEY_TEXT, AP_DIM_NONE, OF(lateral_weights), "self-predicting", 0, 0, NULL, "W^PI"},
 };
 static const struct ap_key PLASTICITY[] = {
-    {"forward", AP_KEY_NODE, AP_DIM_RATE, OF(forward_rate), "0 /ms", 0, 0, NULL, "one rate, or one per matrix, input side first"},
-    {"interneuron", AP_KEY_NUMBER, AP_DIM_RATE, OF(interneuron_rate), "0 /ms", 0, INFINITY, NULL, "W^IP, rule (8)"},
+    {"forward", AP_KEY_NODE, AP_DIM_RATE, OF(forward_rate), "0 /ms", 0, 0, NULL,
+     "one rate, or one per matrix, input side first"},
+    {"interneuron", AP_KEY_NUMBER, AP_DIM_RATE, OF(interneuron_rate), "0 /ms", 0, INFINITY, NULL,
+     "W^IP, rule (8)"},
     {"lateral", AP_KEY_NUMBER, AP_DIM_RATE, OF(lateral_rate), "0 /ms", 0, INFINITY, NULL, "W^PI, rule (9)"},
     {"feedback", AP_KEY_NODE, AP_DIM_RATE, OF(feedback_rate), "0 /ms", 0, 0, NULL, "top-down, rule (10)"},
     {"lowpass", AP_KEY_NUMBER, AP_DIM_TIME, OF(lowpass), "0 ms", 0, INFINITY, NULL, "tau_w of all rules"},
@@ -117,13 +125,15 @@ static struct ap_node *section(struct shorthand *s, const char *key, bool list)
     return n;
 }
 
-static void put_quantity(struct shorthand *s, struct ap_node *map, const char *key, struct ap_quantity q, enum ap_dim dim)
+static void put_quantity(struct shorthand *s, struct ap_node *map, const char *key, struct ap_quantity q,
+                         enum ap_dim dim)
 {
     char digits[32];
     put(s, map, key, "%s %s", ap_unit_shortest(q.value, digits), ap_unit_name(dim, q.physical));
 }
 
-static void put_number(struct shorthand *s, struct ap_node *map, const char *key, double value, const char *unit)
+static void put_number(struct shorthand *s, struct ap_node *map, const char *key, double value,
+                       const char *unit)
 {
     char digits[32];
     put(s, map, key, "%s%s%s", ap_unit_shortest(value, digits), *unit ? " " : "", unit);
@@ -151,7 +161,8 @@ static double rate_of(struct shorthand *s, struct ap_node *n, const char *what)
         ap_unit_read(s->e, &n->at, what, n->text, AP_DIM_RATE, &q) != AP_OK)
         s->code = AP_EUSAGE;
     else if (q.value < 0)
-        s->code = ap_err_add(s->e, AP_EUSAGE, &n->at, NULL, "%s: found '%s', expected at least 0 /ms", what, n->text);
+        s->code = ap_err_add(s->e, AP_EUSAGE, &n->at, NULL, "%s: found '%s', expected at least 0 /ms", what,
+                             n->text);
     return q.value;
 }
 
@@ -171,7 +182,8 @@ static void soma(struct shorthand *s, struct ap_node *cells, const char *cell, c
     }
 }
 
-static void population(struct shorthand *s, const char *name, const char *cell, int64_t size, const char *transfer, bool noisy)
+static void population(struct shorthand *s, const char *name, const char *cell, int64_t size,
+                       const char *transfer, bool noisy)
 {
     struct ap_node *map = put_map(s, section(s, "populations", false), name, true);
     put(s, map, "cell", "%s", cell);
@@ -186,8 +198,8 @@ struct ap_rate {
     double eta;
 };
 
-static void projection(struct shorthand *s, const char *name, const char *from, const char *to, const char *weights,
-                       struct ap_rate rule)
+static void projection(struct shorthand *s, const char *name, const char *from, const char *to,
+                       const char *weights, struct ap_rate rule)
 {
     struct ap_node *map = put_map(s, section(s, "projections", true), NULL, false);
     put(s, map, "name", "%s", name);
@@ -202,7 +214,8 @@ static void projection(struct shorthand *s, const char *name, const char *from, 
     }
 }
 
-static void nudging(struct shorthand *s, const char *name, const char *from, const char *to, struct ap_quantity g, bool gated)
+static void nudging(struct shorthand *s, const char *name, const char *from, const char *to,
+                    struct ap_quantity g, bool gated)
 {
     struct ap_node *map = put_map(s, section(s, "projections", true), NULL, false);
     put(s, map, "name", "%s", name);
@@ -215,7 +228,8 @@ static void nudging(struct shorthand *s, const char *name, const char *from, con
         struct ap_node *pair = ap_yamlin_list(s->e, s->t, s->at, true);
         for (int i = 0; i < 2; i++) {
             char digits[32];
-            struct ap_node *v = ap_yamlin_scalar(s->e, s->t, s->at, "%s", ap_unit_shortest(s->reversal[i], digits));
+            struct ap_node *v =
+                ap_yamlin_scalar(s->e, s->t, s->at, "%s", ap_unit_shortest(s->reversal[i], digits));
             if (ap_yamlin_put(s->e, s->t, pair, NULL, v) != AP_OK)
                 s->code = AP_EMEMORY;
         }
@@ -256,13 +270,16 @@ static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
     layer_name(s, k + 1, upper);
     snprintf(name, sizeof name, "forward%d", k + 1);
     snprintf(to, sizeof to, "%s/basal", upper);
-    projection(s, name, lower, to, start_of(s, element(s, s->forward, k, n - 1, "weights, forward"), "microcircuit, weights, forward"),
-               (struct ap_rate){"basal", s->up[k]});
+    projection(
+        s, name, lower, to,
+        start_of(s, element(s, s->forward, k, n - 1, "weights, forward"), "microcircuit, weights, forward"),
+        (struct ap_rate){"basal", s->up[k]});
     if (k == 0)
         return;
     snprintf(inter, sizeof inter, "hidden%d.int", k);
     /* top-down, from layer k+1 to the apical dendrites of layer k */
-    const char *start = start_of(s, element(s, s->feedback, k - 1, hidden, "weights, feedback"), "microcircuit, weights, feedback");
+    const char *start = start_of(s, element(s, s->feedback, k - 1, hidden, "weights, feedback"),
+                                 "microcircuit, weights, feedback");
     if (strcmp(start, "transposed") == 0)
         snprintf(weights, sizeof weights, "transposed(forward%d)", k + 1);
     else
@@ -310,7 +327,8 @@ static void write_network(struct shorthand *s)
             struct ap_node *sum = put_map(s, cell, "apical", true);
             struct ap_node *adds = ap_yamlin_list(s->e, s->t, s->at, true);
             if (ap_yamlin_put(s->e, s->t, sum, "adds", adds) != AP_OK ||
-                ap_yamlin_put(s->e, s->t, adds, NULL, ap_yamlin_scalar(s->e, s->t, s->at, "topdown")) != AP_OK)
+                ap_yamlin_put(s->e, s->t, adds, NULL, ap_yamlin_scalar(s->e, s->t, s->at, "topdown")) !=
+                    AP_OK)
                 s->code = AP_EMEMORY;
         }
     } else
@@ -364,7 +382,8 @@ static void read_layers(struct shorthand *s)
     s->n_layers = s->layers->n;
     if (s->n_layers < 3 || s->n_layers > 16) {
         s->code = ap_err_add(s->e, AP_EUSAGE, &s->layers->at, "for example [30, 20, 10]",
-                             "microcircuit, layers: found %d, expected 3 to 16: input, hidden layers, output", s->n_layers);
+                             "microcircuit, layers: found %d, expected 3 to 16: input, hidden layers, output",
+                             s->n_layers);
         s->n_layers = 0;
         return;
     }
@@ -380,10 +399,11 @@ static void read_rates(struct shorthand *s)
 {
     int n = s->n_layers - 1;
     for (int k = 0; k < n; k++)
-        s->up[k] = rate_of(s, element(s, s->forward_rate, k, n, "plasticity, forward"), "microcircuit, plasticity, forward");
+        s->up[k] = rate_of(s, element(s, s->forward_rate, k, n, "plasticity, forward"),
+                           "microcircuit, plasticity, forward");
     for (int k = 0; k < n - 1; k++)
-        s->down[k] =
-            rate_of(s, element(s, s->feedback_rate, k, n - 1, "plasticity, feedback"), "microcircuit, plasticity, feedback");
+        s->down[k] = rate_of(s, element(s, s->feedback_rate, k, n - 1, "plasticity, feedback"),
+                             "microcircuit, plasticity, feedback");
 }
 
 enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
@@ -402,7 +422,8 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
     for (int i = 0; micro->kind == AP_NODE_MAP && i < 3; i++) /* absent maps take their defaults */
         if (!ap_yamlin_child(micro, MAPS[i]))
             put_map(&s, micro, MAPS[i], true);
-    enum ap_code code = ap_schema_read(e, t, micro, "microcircuit", &(struct ap_keyset){KEYS, N(KEYS), &s}, 1);
+    enum ap_code code =
+        ap_schema_read(e, t, micro, "microcircuit", &(struct ap_keyset){KEYS, N(KEYS), &s}, 1);
     s.code = code != AP_OK ? code : s.code;
     const struct {
         struct ap_node *map;
@@ -418,7 +439,8 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         if (!parts[i].map)
             continue; /* reported above */
         s.at = parts[i].map->at;
-        code = ap_schema_read(e, t, parts[i].map, parts[i].what, &(struct ap_keyset){parts[i].keys, (int)parts[i].n, &s}, 1);
+        code = ap_schema_read(e, t, parts[i].map, parts[i].what,
+                              &(struct ap_keyset){parts[i].keys, (int)parts[i].n, &s}, 1);
         s.code = code != AP_OK ? code : s.code;
     }
     s.at = micro->at;

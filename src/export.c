@@ -33,8 +33,8 @@ static const struct ap_presented *presented(const struct ap_run *run, uint64_t n
     return number < run->n_presented ? run->presented[number] : NULL;
 }
 
-static enum ap_code describe(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run, int report, double start,
-                             int *index)
+static enum ap_code describe(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run, int report,
+                             double start, int *index)
 {
     const struct ap_spec *s = run->spec;
     const struct ap_report_spec *r = &s->report[report];
@@ -60,8 +60,8 @@ static enum ap_code describe(struct ap_err *e, struct ap_sonata *h, const struct
     return AP_OK;
 }
 
-static enum ap_code append(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run, size_t block, double **buffer,
-                           size_t *room, const int *index)
+static enum ap_code append(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run, size_t block,
+                           double **buffer, size_t *room, const int *index)
 {
     const struct ap_frames *f = run->frames[block];
     const struct ap_report_spec *r = &run->spec->report[f->report];
@@ -77,15 +77,16 @@ static enum ap_code append(struct ap_err *e, struct ap_sonata *h, const struct a
                 return AP_EMEMORY;
         }
         for (size_t t = 0; t < f->n_frames; t++)
-            memcpy(*buffer + t * width, run->values[block] + t * f->n_values + parts[i].at, width * sizeof(double));
+            memcpy(*buffer + t * width, run->values[block] + t * f->n_values + parts[i].at,
+                   width * sizeof(double));
         AP_TRY(ap_sonata_append(e, h, index[i], f->n_frames, *buffer));
     }
     return AP_OK;
 }
 
 /* All frames of one report within one place of the program. */
-static enum ap_code export_pass(struct ap_err *e, const struct ap_run *run, const char *folder, size_t first, int pass,
-                                struct ap_file_list *files)
+static enum ap_code export_pass(struct ap_err *e, const struct ap_run *run, const char *folder, size_t first,
+                                int pass, struct ap_file_list *files)
 {
     const struct ap_frames *f = run->frames[first];
     const struct ap_presented *p = presented(run, f->presentation);
@@ -149,7 +150,8 @@ static enum ap_code export_weights(struct ap_err *e, const struct ap_run *run, c
         const struct ap_proj_spec *p = &run->spec->proj[w->proj];
         const struct ap_sonata_projection projection = {
             p->name, run->spec->pop[p->pre].name, run->spec->pop[p->post].name,
-            run->spec->cell[run->spec->pop[p->post].cell].comp[p->post_comp].name, run->spec->physical ? "mV" : "1"};
+            run->spec->cell[run->spec->pop[p->post].cell].comp[p->post_comp].name,
+            run->spec->physical ? "mV" : "1"};
         code = ap_sonata_weights(e, h, &projection, w->label, w->rows, w->cols, run->weights[i]);
     }
     if (code != AP_OK) {
@@ -160,7 +162,8 @@ static enum ap_code export_weights(struct ap_err *e, const struct ap_run *run, c
     return ap_export_note(e, files, "weights.h5");
 }
 
-static enum ap_code write_columns(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run, double *column)
+static enum ap_code write_columns(struct ap_err *e, struct ap_sonata *h, const struct ap_run *run,
+                                  double *column)
 {
     static const struct {
         const char *name, *unit;
@@ -176,7 +179,8 @@ static enum ap_code write_columns(struct ap_err *e, struct ap_sonata *h, const s
         for (int c = 0; c < run->spec->probe[p].row->columns; c++) {
             const struct ap_probe_row *row = run->spec->probe[p].row;
             char name[256];
-            snprintf(name, sizeof name, "%s%s%s", run->spec->probe[p].name, *row->column[c] ? " " : "", row->column[c]);
+            snprintf(name, sizeof name, "%s%s%s", run->spec->probe[p].name, *row->column[c] ? " " : "",
+                     row->column[c]);
             for (size_t i = 0; i < run->n_presented; i++)
                 column[i] = run->probes[i][ap_runlog_column(run->spec, p) + (size_t)c];
             AP_TRY(ap_sonata_column(e, h, "probes", name, row->row.unit, run->n_presented, column));
@@ -206,7 +210,8 @@ static enum ap_code export_probes(struct ap_err *e, const struct ap_run *run, co
     return ap_export_note(e, files, "probes.h5");
 }
 
-enum ap_code ap_export_run(struct ap_err *e, const struct ap_run *run, const char *folder, struct ap_file_list *files)
+enum ap_code ap_export_run(struct ap_err *e, const struct ap_run *run, const char *folder,
+                           struct ap_file_list *files)
 {
     AP_TRY(export_reports(e, run, folder, files));
     AP_TRY(export_weights(e, run, folder, files));

@@ -65,7 +65,8 @@ static struct ap_axes_panel *add_panel(struct drawing *d, enum ap_axes_kind kind
 
 static enum ap_code nothing(struct drawing *d, const char *what, const char *hint)
 {
-    return ap_err_add(d->e, AP_EUSAGE, &d->f->at, hint, "figure %s: the run holds no %s", d->f->row->row.name, what);
+    return ap_err_add(d->e, AP_EUSAGE, &d->f->at, hint, "figure %s: the run holds no %s", d->f->row->row.name,
+                      what);
 }
 
 static const char *potential_unit(const struct drawing *d)
@@ -85,8 +86,8 @@ static enum ap_code finish(struct drawing *d, const char *path, const char *head
     if (d->run->end)
         ap_hash_text((struct ap_hash){d->run->end->digest_high, d->run->end->digest_low}, digest);
     snprintf(d->title, sizeof d->title, "%s", d->f->title ? d->f->title : headline);
-    snprintf(d->footer, sizeof d->footer, "%s · seed %lld · state %.16s · apical %s", s->name, (long long)s->seed, digest,
-             AP_VERSION);
+    snprintf(d->footer, sizeof d->footer, "%s · seed %lld · state %.16s · apical %s", s->name,
+             (long long)s->seed, digest, AP_VERSION);
     const struct ap_axes_page page = {
         .title = d->title,
         .subtitle = d->subtitle,
@@ -100,14 +101,16 @@ static enum ap_code finish(struct drawing *d, const char *path, const char *head
         .panels = d->panel,
         .n_panels = (size_t)d->n_panels,
     };
-    const struct ap_pngout_text texts[] = {
-        {"Title", d->title}, {"Software", "apical " AP_VERSION}, {"Source", digest}, {"Description", d->footer}};
+    const struct ap_pngout_text texts[] = {{"Title", d->title},
+                                           {"Software", "apical " AP_VERSION},
+                                           {"Source", digest},
+                                           {"Description", d->footer}};
     return ap_axes_write(d->e, path, &page, texts, 4);
 }
 
 /* ---- weights --------------------------------------------------------------------------------------- */
 
-struct side {             /* rows or columns of the block matrix: populations (compartments) one after the other */
+struct side { /* rows or columns of the block matrix: populations (compartments) one after the other */
     int pop[64], comp[64];
     size_t start[64], total;
     int n;
@@ -126,7 +129,8 @@ static int side_place(struct drawing *d, struct side *x, int pop, int comp)
     x->start[x->n] = x->total;
     const char *name = pop_name(d, pop);
     const struct ap_cell_spec *cell = &d->s->cell[d->s->pop[pop].cell];
-    x->block[x->n] = (struct ap_axes_block){x->total, comp < 0 ? name : text(d, "%s %s", name, cell->comp[comp].name)};
+    x->block[x->n] =
+        (struct ap_axes_block){x->total, comp < 0 ? name : text(d, "%s %s", name, cell->comp[comp].name)};
     x->total += (size_t)d->s->pop[pop].n;
     return x->n++;
 }
@@ -167,7 +171,8 @@ static double common_limit(struct drawing *d, double quantile)
 static const char *const SNAPSHOTS[] = {"initial", "final"};
 static const char *const SNAPSHOT_TITLES[] = {"at the start", "at the end"};
 
-static enum ap_code weights_as_blocks(struct drawing *d, const struct side *post, const struct side *pre, double limit)
+static enum ap_code weights_as_blocks(struct drawing *d, const struct side *post, const struct side *pre,
+                                      double limit)
 {
     for (int k = 0; k < 2; k++) {
         double *m = take(d, post->total * pre->total, sizeof *m);
@@ -295,7 +300,8 @@ static enum ap_code draw_fields(struct drawing *d, const char *path)
     if (!w)
         return nothing(d, "final weights from a square population", "let the run finish");
     const struct ap_proj_spec *q = &d->s->proj[proj];
-    size_t cols = (size_t)d->s->pop[q->pre].n, side = (size_t)sqrt((double)cols), n = (size_t)d->s->pop[q->post].n;
+    size_t cols = (size_t)d->s->pop[q->pre].n, side = (size_t)sqrt((double)cols),
+           n = (size_t)d->s->pop[q->post].n;
     size_t limit = d->f->tiles > 0 ? (size_t)d->f->tiles : 100;
     n = n < limit ? n : limit;
     double low = 0, high = 0;
@@ -311,7 +317,8 @@ static enum ap_code draw_fields(struct drawing *d, const char *path)
         .limits = {-most, most},
         .bar_label = "weight",
     };
-    snprintf(d->subtitle, sizeof d->subtitle, "%s: weights of %zu of %zu neurons of %s, each as a %zu x %zu image", q->name, n,
+    snprintf(d->subtitle, sizeof d->subtitle,
+             "%s: weights of %zu of %zu neurons of %s, each as a %zu x %zu image", q->name, n,
              (size_t)d->s->pop[q->post].n, pop_name(d, q->post), side, side);
     d->width = 1100;
     d->height = 1000;
@@ -330,7 +337,8 @@ static int comp_named(const struct ap_spec *s, int pop, const char *name)
 }
 
 /* Maps of one compartment, one panel per block, in row `row`. Deviation from rest when diverging. */
-static enum ap_code map_row(struct drawing *d, const struct ap_selection *of, int comp, int row, bool diverging, int *cols)
+static enum ap_code map_row(struct drawing *d, const struct ap_selection *of, int comp, int row,
+                            bool diverging, int *cols)
 {
     struct ap_series series[16];
     int n = 0;
@@ -361,7 +369,8 @@ static enum ap_code map_row(struct drawing *d, const struct ap_selection *of, in
             m[k] = x->values[k] - (diverging ? rest : 0);
         struct ap_axes_panel *p = add_panel(d, AP_AXES_HEAT, row, i);
         const struct ap_block_spec *b = &d->s->block[x->block];
-        p->title = text(d, "%s %s · %s, teacher %s", pop_name(d, of->pop), c->name, b->name, b->teacher ? "on" : "off");
+        p->title = text(d, "%s %s · %s, teacher %s", pop_name(d, of->pop), c->name, b->name,
+                        b->teacher ? "on" : "off");
         p->x_label = "time [ms]";
         p->y_label = "neuron";
         p->heat = (struct ap_axes_heat){
@@ -406,15 +415,18 @@ static enum ap_code draw_voltage(struct drawing *d, const char *path)
             row += d->n_panels > before;
         }
     }
-    return finish_maps(d, path, row, cols, text(d, "Potentials of %s over time", d->f->n_of ? pop_name(d, d->f->of[0].pop) : ""));
+    return finish_maps(d, path, row, cols,
+                       text(d, "Potentials of %s over time", d->f->n_of ? pop_name(d, d->f->of[0].pop) : ""));
 }
 
 static enum ap_code check_apical(struct ap_err *e, const struct ap_spec *s, const struct ap_figure_spec *f)
 {
     for (int i = 0; i < f->n_of; i++)
         if (f->of[i].comp < 0 && comp_named(s, f->of[i].pop, "apical") < 0)
-            return ap_err_add(e, AP_EUSAGE, &f->at, "name the compartment that carries the error, as population/compartment",
-                              "figure apical-error: population %s has no compartment 'apical'", s->pop[f->of[i].pop].name);
+            return ap_err_add(e, AP_EUSAGE, &f->at,
+                              "name the compartment that carries the error, as population/compartment",
+                              "figure apical-error: population %s has no compartment 'apical'",
+                              s->pop[f->of[i].pop].name);
     return AP_OK;
 }
 
@@ -424,11 +436,13 @@ static enum ap_code draw_apical(struct drawing *d, const char *path)
     for (int i = 0; i < d->f->n_of; i++) {
         const struct ap_selection *of = &d->f->of[i];
         int before = d->n_panels;
-        AP_TRY(map_row(d, of, of->comp >= 0 ? of->comp : comp_named(d->s, of->pop, "apical"), row, true, &cols));
+        AP_TRY(
+            map_row(d, of, of->comp >= 0 ? of->comp : comp_named(d->s, of->pop, "apical"), row, true, &cols));
         row += d->n_panels > before;
     }
     snprintf(d->subtitle, sizeof d->subtitle,
-             "white: at rest, no error; red and blue: what top-down feedback says beyond the interneurons' prediction");
+             "white: at rest, no error; red and blue: what top-down feedback says beyond the interneurons' "
+             "prediction");
     return finish_maps(d, path, row, cols, "Apical error over time");
 }
 
@@ -443,18 +457,23 @@ static int target_of(const struct ap_spec *s, int pop)
     return -1;
 }
 
-static void add_trace(struct drawing *d, struct ap_axes_panel *p, struct ap_axes_series *list, const struct ap_series *x,
-                      size_t neuron, const char *name, struct ap_cmap_rgb colour, enum ap_axes_style style)
+static void add_trace(struct drawing *d, struct ap_axes_panel *p, struct ap_axes_series *list,
+                      const struct ap_series *x, size_t neuron, const char *name, struct ap_cmap_rgb colour,
+                      enum ap_axes_style style)
 {
     double *time = take(d, x->frames, sizeof *time);
     for (size_t t = 0; time && t < x->frames; t++)
         time[t] = (double)t * x->every;
-    list[p->lines.n_series++] = (struct ap_axes_series){
-        .name = name, .x = time, .y = x->values + neuron * x->frames, .n = time ? x->frames : 0, .colour = colour, .style = style};
+    list[p->lines.n_series++] = (struct ap_axes_series){.name = name,
+                                                        .x = time,
+                                                        .y = x->values + neuron * x->frames,
+                                                        .n = time ? x->frames : 0,
+                                                        .colour = colour,
+                                                        .style = style};
 }
 
-static enum ap_code trace_panel(struct drawing *d, const struct ap_selection *of, int64_t neuron, int block, int row, int col,
-                                bool *drawn)
+static enum ap_code trace_panel(struct drawing *d, const struct ap_selection *of, int64_t neuron, int block,
+                                int row, int col, bool *drawn)
 {
     static const struct {
         const char *name;
@@ -592,8 +611,11 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
         size_t points = curve(d, probe, every, x, y);
         if (points == 0)
             return nothing(d, "presentations of these blocks", NULL);
-        *series = (struct ap_axes_series){
-            .x = x, .y = y, .n = points, .colour = AP_CMAP_SOMA, .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
+        *series = (struct ap_axes_series){.x = x,
+                                          .y = y,
+                                          .n = points,
+                                          .colour = AP_CMAP_SOMA,
+                                          .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
         double low, high;
         ap_series_limits(y, points, &low, &high);
         struct ap_axes_panel *p = add_panel(d, AP_AXES_LINES, i, 0);
@@ -601,7 +623,10 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
         p->letter = count > 1 ? LETTERS[i] : NULL;
         p->title = d->s->probe[probe].name;
         p->x_label = "presentation";
-        p->y_label = text(d, "%s [%s]", row->row.name, row->percent ? "%" : strcmp(row->row.unit, "1") ? row->row.unit : "1");
+        p->y_label = text(d, "%s [%s]", row->row.name,
+                          row->percent                 ? "%"
+                          : strcmp(row->row.unit, "1") ? row->row.unit
+                                                       : "1");
         p->hide_x = i + 1 < count;
         p->lines.series = series;
         p->lines.n_series = 1;
@@ -613,7 +638,8 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
         uint32_t program = UINT32_MAX;
         for (size_t k = 0; mark && k < n && d->s->n_program <= 16; k++) {
             const struct ap_presented *q = d->run->presented[k];
-            if (q->program != program && d->s->block[q->block].presentations > (int64_t)(n / 50) && p->lines.n_markers < 32)
+            if (q->program != program && d->s->block[q->block].presentations > (int64_t)(n / 50) &&
+                p->lines.n_markers < 32)
                 mark[p->lines.n_markers++] =
                     (struct ap_axes_marker){(double)k, i == 0 ? d->s->block[q->block].name : NULL};
             program = q->program;
@@ -622,8 +648,8 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
     }
     d->width = 1100;
     d->height = 150 + 230 * (count < 8 ? count : 8);
-    snprintf(d->subtitle, sizeof d->subtitle, "each point is the mean of %zu presentation%s of one block", every,
-             every == 1 ? "" : "s");
+    snprintf(d->subtitle, sizeof d->subtitle, "each point is the mean of %zu presentation%s of one block",
+             every, every == 1 ? "" : "s");
     return finish(d, path, text(d, "Learning curve of %s", d->s->name));
 }
 
@@ -648,7 +674,8 @@ static enum ap_code check_confusion(struct ap_err *e, const struct ap_spec *s, c
 static enum ap_code draw_confusion(struct drawing *d, const char *path)
 {
     int probe = class_probe(d->s, d->f);
-    size_t column = ap_runlog_column(d->s, probe), classes = (size_t)(d->s->probe[probe].of.last - d->s->probe[probe].of.first);
+    size_t column = ap_runlog_column(d->s, probe),
+           classes = (size_t)(d->s->probe[probe].of.last - d->s->probe[probe].of.first);
     int64_t program = -1; /* the last pass of a chosen block, one without the teacher if there is any */
     for (int quiet = 1; quiet >= 0 && program < 0; quiet--)
         for (size_t i = 0; i < d->run->n_presented; i++) {
@@ -663,7 +690,8 @@ static enum ap_code draw_confusion(struct drawing *d, const char *path)
     const char *block = "";
     for (size_t i = 0; i < d->run->n_presented && program >= 0; i++) {
         const double *c = d->run->probes[i] + column;
-        if (d->run->presented[i]->program != (uint32_t)program || c[1] >= (double)classes || c[2] >= (double)classes)
+        if (d->run->presented[i]->program != (uint32_t)program || c[1] >= (double)classes ||
+            c[2] >= (double)classes)
             continue;
         count[(size_t)c[2] * classes + (size_t)c[1]]++;
         n++;
@@ -675,7 +703,10 @@ static enum ap_code draw_confusion(struct drawing *d, const char *path)
     struct ap_axes_panel *p = add_panel(d, AP_AXES_TABLE, 0, 0);
     p->x_label = "answer (most active output neuron)";
     p->y_label = "class";
-    p->table = (struct ap_axes_table){.values = count, .rows = classes, .cols = classes, .cmap = AP_CMAP_COUNTS,
+    p->table = (struct ap_axes_table){.values = count,
+                                      .rows = classes,
+                                      .cols = classes,
+                                      .cmap = AP_CMAP_COUNTS,
                                       .bar_label = "presentations"};
     snprintf(d->subtitle, sizeof d->subtitle, "last pass of %s: %zu of %zu wrong, %.1f %%", block, wrong, n,
              100.0 * (double)wrong / (double)n);
@@ -687,18 +718,33 @@ static enum ap_code draw_confusion(struct drawing *d, const char *path)
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 #define OF(field) offsetof(struct ap_figure_spec, field)
-#define DURING {"during", AP_KEY_NODE, AP_DIM_NONE, OF(during_node), AP_ABSENT, 0, 0, NULL, "block, or list of blocks; all when absent"}
+#define DURING                                                                                               \
+    {                                                                                                        \
+        "during", AP_KEY_NODE, AP_DIM_NONE, OF(during_node), AP_ABSENT, 0, 0, NULL,                          \
+            "block, or list of blocks; all when absent"                                                      \
+    }
 #define LIMIT                                                                                                \
     {                                                                                                        \
-        "limit", AP_KEY_INTEGER, AP_DIM_NONE, OF(limit), "0", 0, 1e9, NULL, "presentations drawn per block; 0: all recorded" \
+        "limit", AP_KEY_INTEGER, AP_DIM_NONE, OF(limit), "0", 0, 1e9, NULL,                                  \
+            "presentations drawn per block; 0: all recorded"                                                 \
     }
 #define RANGE                                                                                                \
     {                                                                                                        \
-        "range", AP_KEY_NUMBER, AP_DIM_NONE, OF(range), "0", 0, INFINITY, NULL, "symmetric colour limit; 0: from the data" \
+        "range", AP_KEY_NUMBER, AP_DIM_NONE, OF(range), "0", 0, INFINITY, NULL,                              \
+            "symmetric colour limit; 0: from the data"                                                       \
     }
-#define PROJECTIONS(doc) {"projections", AP_KEY_NODE, AP_DIM_NONE, OF(proj_node), AP_ABSENT, 0, 0, NULL, doc}
-#define PROBES(doc)      {"probes", AP_KEY_NODE, AP_DIM_NONE, OF(probe_node), AP_ABSENT, 0, 0, NULL, doc}
-#define POPULATIONS(doc) {"of", AP_KEY_NODE, AP_DIM_NONE, OF(of_node), AP_REQUIRED, 0, 0, NULL, doc}
+#define PROJECTIONS(doc)                                                                                     \
+    {                                                                                                        \
+        "projections", AP_KEY_NODE, AP_DIM_NONE, OF(proj_node), AP_ABSENT, 0, 0, NULL, doc                   \
+    }
+#define PROBES(doc)                                                                                          \
+    {                                                                                                        \
+        "probes", AP_KEY_NODE, AP_DIM_NONE, OF(probe_node), AP_ABSENT, 0, 0, NULL, doc                       \
+    }
+#define POPULATIONS(doc)                                                                                     \
+    {                                                                                                        \
+        "of", AP_KEY_NODE, AP_DIM_NONE, OF(of_node), AP_REQUIRED, 0, 0, NULL, doc                            \
+    }
 
 static const struct ap_key WEIGHTS_KEYS[] = {PROJECTIONS("list of projections; all when absent"), RANGE};
 static const struct ap_key FIELDS_KEYS[] = {
@@ -706,12 +752,13 @@ static const struct ap_key FIELDS_KEYS[] = {
     {"tiles", AP_KEY_INTEGER, AP_DIM_NONE, OF(tiles), "100", 1, 400, NULL, "neurons drawn at most"},
     RANGE,
 };
-static const struct ap_key VOLTAGE_KEYS[] = {POPULATIONS("population, or list; /compartment and [first:last] select"), DURING,
-                                             LIMIT};
+static const struct ap_key VOLTAGE_KEYS[] = {
+    POPULATIONS("population, or list; /compartment and [first:last] select"), DURING, LIMIT};
 static const struct ap_key APICAL_KEYS[] = {
-    POPULATIONS("population, or list; its compartment `apical`, or population/compartment"), DURING, LIMIT, RANGE};
-static const struct ap_key TRACES_KEYS[] = {POPULATIONS("population[first:last], or list; three neurons when not selected"),
-                                            DURING, LIMIT};
+    POPULATIONS("population, or list; its compartment `apical`, or population/compartment"), DURING, LIMIT,
+    RANGE};
+static const struct ap_key TRACES_KEYS[] = {
+    POPULATIONS("population[first:last], or list; three neurons when not selected"), DURING, LIMIT};
 static const struct ap_key CURVE_KEYS[] = {
     PROBES("list of probes, by name; all when absent"),
     DURING,
@@ -722,14 +769,14 @@ static const struct ap_key CURVE_KEYS[] = {
 static const struct ap_key CONFUSION_KEYS[] = {PROBES("a class-error probe; the first when absent"), DURING};
 
 #define DRAW(name)                                                                                           \
-    static enum ap_code name##_entry(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f, \
-                                     const char *path)                                                       \
+    static enum ap_code name##_entry(struct ap_err *e, const struct ap_run *run,                             \
+                                     const struct ap_figure_spec *f, const char *path)                       \
     {                                                                                                        \
         return enter(e, run, f, path, name);                                                                 \
     }
 
-static enum ap_code enter(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f, const char *path,
-                          enum ap_code (*draw)(struct drawing *d, const char *path))
+static enum ap_code enter(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f,
+                          const char *path, enum ap_code (*draw)(struct drawing *d, const char *path))
 {
     struct drawing *d = ap_mem_array(e, 1, sizeof *d, "figure");
     if (!d)
@@ -753,22 +800,32 @@ DRAW(draw_curve)
 DRAW(draw_confusion)
 
 static const struct ap_figure_row FIGURES[] = {
-    {{"weights", "weights at the start and at the end: rows postsynaptic, columns presynaptic", "", "", WEIGHTS_KEYS,
-      N(WEIGHTS_KEYS)},
-     NULL, draw_weights_entry},
-    {{"receptive-fields", "final weights from a square population, one image per neuron", "", "", FIELDS_KEYS, N(FIELDS_KEYS)},
-     check_fields, draw_fields_entry},
-    {{"voltage", "potential of every neuron over time, one row per compartment, one column per block", "", "", VOLTAGE_KEYS,
-      N(VOLTAGE_KEYS)},
-     NULL, draw_voltage_entry},
-    {{"apical-error", "apical potential minus rest of every neuron over time, one column per block", "", "", APICAL_KEYS,
-      N(APICAL_KEYS)},
-     check_apical, draw_apical_entry},
-    {{"traces", "compartments of single neurons over time, with target and teacher", "", "", TRACES_KEYS, N(TRACES_KEYS)},
-     NULL, draw_traces_entry},
-    {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)}, NULL, draw_curve_entry},
+    {{"weights", "weights at the start and at the end: rows postsynaptic, columns presynaptic", "", "",
+      WEIGHTS_KEYS, N(WEIGHTS_KEYS)},
+     NULL,
+     draw_weights_entry},
+    {{"receptive-fields", "final weights from a square population, one image per neuron", "", "", FIELDS_KEYS,
+      N(FIELDS_KEYS)},
+     check_fields,
+     draw_fields_entry},
+    {{"voltage", "potential of every neuron over time, one row per compartment, one column per block", "", "",
+      VOLTAGE_KEYS, N(VOLTAGE_KEYS)},
+     NULL,
+     draw_voltage_entry},
+    {{"apical-error", "apical potential minus rest of every neuron over time, one column per block", "", "",
+      APICAL_KEYS, N(APICAL_KEYS)},
+     check_apical,
+     draw_apical_entry},
+    {{"traces", "compartments of single neurons over time, with target and teacher", "", "", TRACES_KEYS,
+      N(TRACES_KEYS)},
+     NULL,
+     draw_traces_entry},
+    {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)},
+     NULL,
+     draw_curve_entry},
     {{"confusion", "classes against answers in the last test", "", "", CONFUSION_KEYS, N(CONFUSION_KEYS)},
-     check_confusion, draw_confusion_entry},
+     check_confusion,
+     draw_confusion_entry},
 };
 
 const struct ap_table ap_figure_table = {
@@ -779,8 +836,8 @@ const struct ap_table ap_figure_table = {
 
 /* ---- public ---------------------------------------------------------------------------------------- */
 
-static enum ap_code draw_one(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f, const char *folder,
-                             struct ap_file_list *files)
+static enum ap_code draw_one(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f,
+                             const char *folder, struct ap_file_list *files)
 {
     char name[128], path[AP_ERR_PATH];
     snprintf(name, sizeof name, "%.100s.png", f->name);
@@ -798,14 +855,15 @@ static bool cut_short(const struct ap_run *run)
     return run->n_presented < n;
 }
 
-enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const char *figure, const char *folder,
-                            struct ap_file_list *files)
+enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const char *figure,
+                            const char *folder, struct ap_file_list *files)
 {
     const struct ap_spec *s = run->spec;
     enum ap_code code = AP_OK;
     int drawn = 0;
     for (int i = 0; i < s->n_figure; i++) {
-        if (figure && strcmp(figure, s->figure[i].name) != 0 && strcmp(figure, s->figure[i].row->row.name) != 0)
+        if (figure && strcmp(figure, s->figure[i].name) != 0 &&
+            strcmp(figure, s->figure[i].row->row.name) != 0)
             continue;
         drawn++;
         int before = e ? e->n : 0;
@@ -819,7 +877,8 @@ enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const ch
     }
     if (!figure || drawn)
         return code;
-    const struct ap_figure_row *row = (const struct ap_figure_row *)ap_registry_need(e, &ap_figure_table, NULL, "render", figure);
+    const struct ap_figure_row *row =
+        (const struct ap_figure_row *)ap_registry_need(e, &ap_figure_table, NULL, "render", figure);
     if (!row)
         return AP_EUSAGE;
     /* Not listed: its defaults, for everything that was recorded. */

@@ -8,6 +8,7 @@
  * Test: tests/unit/test_hash.c */
 #include "hash.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <xxhash.h>
 
@@ -20,7 +21,7 @@ struct ap_hash ap_hash_of(const void *data, size_t size)
 void ap_hash_add(struct ap_hash *h, const void *data, size_t size)
 {
     struct ap_hash block = ap_hash_of(data, size);
-    uint64_t pair[4] = {h->high, h->low, block.high, block.low};
+    uint64_t pair[4] = {htole64(h->high), htole64(h->low), htole64(block.high), htole64(block.low)};
     *h = ap_hash_of(pair, sizeof pair);
 }
 

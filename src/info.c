@@ -80,9 +80,9 @@ static void add_keys(struct text *x, const struct ap_key *keys, int n)
         add(x, "    %-14s %s\n", k->name, k->doc);
         const char *what = kind_text(k, kind);
         add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
-            !k->fallback      ? "required"
-            : !*k->fallback   ? "optional"
-                              : "default ",
+            !k->fallback    ? "required"
+            : !*k->fallback ? "optional"
+                            : "default ",
             k->fallback ? k->fallback : "");
         if (k->min != 0 || k->max != 0) {
             const char *unit = ap_unit_name(k->dim, false);
@@ -140,7 +140,8 @@ char *ap_info(const char *thing, struct ap_err *e)
     if (thing)
         snprintf(name, sizeof name, "%.*s", slash ? (int)(slash - thing) : (int)strlen(thing), thing);
     if (!thing) {
-        add(&x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one row:\n\n");
+        add(&x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one "
+                "row:\n\n");
         for (int i = 0; i < n; i++)
             add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);
         return x.failed ? NULL : x.bytes;
@@ -150,7 +151,8 @@ char *ap_info(const char *thing, struct ap_err *e)
         size_t length = strlen(tables[i]->thing); /* the plural is understood too */
         names[i] = tables[i]->thing;
         bool plural = strncmp(name, names[i], length) == 0 && strcmp(name + length, "s") == 0;
-        if (strcmp(name, names[i]) != 0 && !plural && !(tables[i] == &ap_stimulus_table && strcmp(name, "stimuli") == 0))
+        if (strcmp(name, names[i]) != 0 && !plural &&
+            !(tables[i] == &ap_stimulus_table && strcmp(name, "stimuli") == 0))
             continue;
         if (slash && !ap_registry_need(e, tables[i], NULL, "info", slash + 1))
             return NULL;
@@ -158,7 +160,8 @@ char *ap_info(const char *thing, struct ap_err *e)
         return x.failed ? NULL : x.bytes;
     }
     char hint[AP_ERR_HINT];
-    ap_err_add(e, AP_EUSAGE, NULL, ap_schema_suggest(name, names, n, hint), "info: there is no thing '%s'", name);
+    ap_err_add(e, AP_EUSAGE, NULL, ap_schema_suggest(name, names, n, hint), "info: there is no thing '%s'",
+               name);
     return NULL;
 }
 

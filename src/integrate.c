@@ -49,7 +49,8 @@ static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)
     return 0;
 }
 
-static int jacobian_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vector fy, void *user, N_Vector tmp)
+static int jacobian_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vector fy, void *user,
+                          N_Vector tmp)
 {
     (void)t, (void)y, (void)fy, (void)tmp;
     struct ap_integrator *g = user;
@@ -108,7 +109,8 @@ static enum ap_code cvode_common(struct ap_err *e, struct ap_integrator *g, int 
     k->memory = CVodeCreate(method, k->context);
     if (!k->memory)
         return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for CVODE");
-    if (CVodeSetErrHandlerFn(k->memory, take_message, g) != CV_SUCCESS || CVodeSetUserData(k->memory, g) != CV_SUCCESS ||
+    if (CVodeSetErrHandlerFn(k->memory, take_message, g) != CV_SUCCESS ||
+        CVodeSetUserData(k->memory, g) != CV_SUCCESS ||
         CVodeInit(k->memory, rhs_function, 0, k->y) != CV_SUCCESS ||
         CVodeSStolerances(k->memory, g->spec->rtol, g->spec->atol) != CV_SUCCESS)
         return refused(e, g, "start");
@@ -150,7 +152,8 @@ static enum ap_code adams_create(struct ap_err *e, struct ap_integrator *g)
 static enum ap_code cvode_begin(struct ap_err *e, struct ap_integrator *g)
 {
     struct cvode *k = g->own;
-    if (CVodeReInit(k->memory, 0, k->y) != CV_SUCCESS || CVodeSetInitStep(k->memory, g->spec->step / 10) != CV_SUCCESS)
+    if (CVodeReInit(k->memory, 0, k->y) != CV_SUCCESS ||
+        CVodeSetInitStep(k->memory, g->spec->step / 10) != CV_SUCCESS)
         return refused(e, g, "begin a presentation");
     return AP_OK;
 }
@@ -163,7 +166,8 @@ static enum ap_code cvode_step(struct ap_err *e, struct ap_integrator *g, double
     int flag = CVode(k->memory, stop, k->y, &g->t, CV_ONE_STEP);
     if (flag >= 0)
         return AP_OK;
-    return ap_err_add(e, AP_ENUMERIC, NULL, "loosen `rtol`, or lower learning rates and feedback conductances",
+    return ap_err_add(e, AP_ENUMERIC, NULL,
+                      "loosen `rtol`, or lower learning rates and feedback conductances",
                       "the integrator gave up: %s", k->message);
 }
 
@@ -234,14 +238,30 @@ static enum ap_code euler_at(struct ap_err *e, struct ap_integrator *g, double t
 }
 
 static const struct ap_integrator_row INTEGRATORS[] = {
-    {{"bdf", "CVODE: backward differentiation, Newton with SPGMR and analytic Jacobian products", "", "SUNDIALS CVODE", NULL,
-      0},
-     true, bdf_create, cvode_destroy, cvode_begin, cvode_step, cvode_at},
-    {{"adams", "CVODE: Adams-Moulton with fixed-point iteration, for circuits that are not stiff", "", "SUNDIALS CVODE", NULL,
-      0},
-     true, adams_create, cvode_destroy, cvode_begin, cvode_step, cvode_at},
-    {{"euler", "explicit Euler with a fixed step, as in the papers; white noise by Euler-Maruyama", "", "", NULL, 0},
-     false, euler_create, euler_destroy, euler_begin, euler_step, euler_at},
+    {{"bdf", "CVODE: backward differentiation, Newton with SPGMR and analytic Jacobian products", "",
+      "SUNDIALS CVODE", NULL, 0},
+     true,
+     bdf_create,
+     cvode_destroy,
+     cvode_begin,
+     cvode_step,
+     cvode_at},
+    {{"adams", "CVODE: Adams-Moulton with fixed-point iteration, for circuits that are not stiff", "",
+      "SUNDIALS CVODE", NULL, 0},
+     true,
+     adams_create,
+     cvode_destroy,
+     cvode_begin,
+     cvode_step,
+     cvode_at},
+    {{"euler", "explicit Euler with a fixed step, as in the papers; white noise by Euler-Maruyama", "", "",
+      NULL, 0},
+     false,
+     euler_create,
+     euler_destroy,
+     euler_begin,
+     euler_step,
+     euler_at},
 };
 
 const struct ap_table ap_integrator_table = {
@@ -252,8 +272,8 @@ const struct ap_table ap_integrator_table = {
 
 /* ---- public ---------------------------------------------------------------------------------------- */
 
-enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g, const struct ap_integrator_spec *spec,
-                                 struct ap_rhs *rhs)
+enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g,
+                                 const struct ap_integrator_spec *spec, struct ap_rhs *rhs)
 {
     *g = (struct ap_integrator){.row = spec->row, .spec = spec, .rhs = rhs};
     g->y = g->own_y = ap_mem_array(e, rhs->c->n_state, sizeof *g->y, "state");

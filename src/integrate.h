@@ -8,7 +8,7 @@ struct ap_integrator;
 
 struct ap_integrator_row {
     struct ap_row row;
-    bool adaptive;            /* steps chosen by error control; noise must then be a function of time */
+    bool adaptive; /* steps chosen by error control; noise must then be a function of time */
     enum ap_code (*create)(struct ap_err *e, struct ap_integrator *g);
     void (*destroy)(struct ap_integrator *g);
     enum ap_code (*begin)(struct ap_err *e, struct ap_integrator *g);
@@ -20,18 +20,18 @@ struct ap_integrator {
     const struct ap_integrator_row *row;
     const struct ap_integrator_spec *spec;
     struct ap_rhs *rhs;
-    double *y;                /* [n_state] the state at t */
-    double *own_y;            /* y when it is not CVODE's */
-    double *before;           /* [n_state] the state at t_before (Euler) */
-    double *dy;               /* [n_state] (Euler) */
-    double t, t_before;       /* ms within the presentation */
-    uint64_t steps;           /* over the run */
-    uint64_t white_step;      /* number of the next white noise step over the run */
+    double *y;           /* [n_state] the state at t */
+    double *own_y;       /* y when it is not CVODE's */
+    double *before;      /* [n_state] the state at t_before (Euler) */
+    double *dy;          /* [n_state] (Euler) */
+    double t, t_before;  /* ms within the presentation */
+    uint64_t steps;      /* over the run */
+    uint64_t white_step; /* number of the next white noise step over the run */
     void *own;
 };
 
-enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g, const struct ap_integrator_spec *spec,
-                                 struct ap_rhs *rhs);
+enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g,
+                                 const struct ap_integrator_spec *spec, struct ap_rhs *rhs);
 void ap_integrate_free(struct ap_integrator *g);
 
 /* A presentation begins: t = 0, history forgotten, so that a resumed run and a straight one do the same. */

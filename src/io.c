@@ -42,8 +42,8 @@ enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char *
     }
     if ((uintmax_t)st.st_size > limit) {
         close(fd);
-        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path, (intmax_t)st.st_size,
-                          limit);
+        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
+                          (intmax_t)st.st_size, limit);
     }
     size_t n = (size_t)st.st_size;
     char *bytes = ap_mem_array(e, n + 1, 1, path);
@@ -91,7 +91,7 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
 
 static void sync_folder_of(const char *path)
 {
-    char folder[AP_ERR_PATH];
+    char folder[AP_ERR_PATH + 8];
     snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash)
@@ -147,6 +147,8 @@ enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];
+    if (!*path)
+        return ap_err_add(e, AP_EIO, NULL, "choose a folder with --out", "the name of the folder is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
     for (char *c = part + 1; *c; c++)
@@ -160,7 +162,8 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
         return failed(e, part, "make the folder", "choose another folder with --out");
     struct stat st;
     if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
-        return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out", "%s: is there and is not a folder", path);
+        return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
+                          "%s: is there and is not a folder", path);
     return AP_OK;
 }
 

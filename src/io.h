@@ -33,8 +33,8 @@ enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *fo
 
 /* A file that is only appended to. */
 struct ap_io_file {
-    int fd;                       /* -1: closed */
-    uint64_t size;                /* bytes appended so far */
+    int fd;        /* -1: closed */
+    uint64_t size; /* bytes appended so far */
     char path[AP_ERR_PATH];
 };
 enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path);

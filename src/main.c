@@ -27,17 +27,23 @@ enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static void help(FILE *to)
 {
-    fprintf(to, "apical %s: a simulator of dendritic cortical microcircuits\n\nUsage: apical VERB [ARGUMENTS]\n\n", ap_version());
+    fprintf(
+        to,
+        "apical %s: a simulator of dendritic cortical microcircuits\n\nUsage: apical VERB [ARGUMENTS]\n\n",
+        ap_version());
     for (int i = 0; i < N_VERBS; i++)
         fprintf(to, "  %-8s %-8s %s\n", VERBS[i].name, VERBS[i].arguments, VERBS[i].doc);
-    fprintf(to, "\n`apical VERB --help` explains one, with an example.\n"
-                "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
-                "75 stopped by a signal, 130 interrupted twice.\n");
+    fprintf(
+        to,
+        "\n`apical VERB --help` explains one, with an example.\n"
+        "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
+        "75 stopped by a signal, 130 interrupted twice.\n");
 }
 
 static int dispatch(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         help(argc < 2 ? stderr : stdout);
         return argc < 2 ? AP_EUSAGE : AP_OK;
     }
@@ -46,7 +52,8 @@ static int dispatch(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0)
             return VERBS[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n", argv[1]);
+    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n",
+            argv[1]);
     return AP_EUSAGE;
 }
 

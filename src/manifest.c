@@ -87,8 +87,8 @@ void ap_manifest_versions(char *out, size_t size)
 {
     char sundials[32] = "";
     SUNDIALSGetVersion(sundials, sizeof sundials);
-    snprintf(out, size, "apical %s\ncompiler %s\nflags %s\nlibc %s\nSUNDIALS %s\n", AP_VERSION, __VERSION__, AP_BUILD_FLAGS,
-             gnu_get_libc_version(), sundials);
+    snprintf(out, size, "apical %s\ncompiler %s\nflags %s\nlibc %s\nSUNDIALS %s\n", AP_VERSION, __VERSION__,
+             AP_BUILD_FLAGS, gnu_get_libc_version(), sundials);
 }
 
 enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struct ap_manifest *m)
@@ -101,12 +101,12 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
     cpu_name(cpu);
     add(&x, "{\n  \"apical\": \"%s\",\n  \"circuit\": ", AP_VERSION);
     add_string(&x, m->spec->name);
-    add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n", (long long)m->spec->seed, canonical,
-        m->status);
+    add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n",
+        (long long)m->spec->seed, canonical, m->status);
     add(&x, "  \"state_digest\": \"%s\",\n  \"presentations\": %llu,\n  \"steps\": %llu,\n", digest,
         (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
-    add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n", (unsigned long long)m->counts.evaluations,
-        (unsigned long long)m->counts.products);
+    add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n",
+        (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
     add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads, m->wall_seconds);
     add_string(&x, cpu);
     add(&x, ",\n  \"built_with\": ");
@@ -143,12 +143,14 @@ enum ap_code ap_manifest_remove_run(struct ap_err *e, const char *folder)
     struct ap_err *quiet = ap_err_create();
     enum ap_code code = ap_io_read(quiet, path, 1 << 24, &text, &size);
     ap_err_free(quiet);
-    const char *list = code == AP_OK && strncmp(text, "{\n  \"apical\":", 13) == 0 ? strstr(text, "\"files\": [") : NULL;
+    const char *list =
+        code == AP_OK && strncmp(text, "{\n  \"apical\":", 13) == 0 ? strstr(text, "\"files\": [") : NULL;
     if (!list) {
         if (code == AP_OK)
             ap_mem_free(text);
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out, or empty this one yourself",
-                          "%s: holds files, but no manifest.json of an apical run; nothing was removed", folder);
+                          "%s: holds files, but no manifest.json of an apical run; nothing was removed",
+                          folder);
     }
     for (const char *c = strchr(list, '['); (c = strchr(c + 1, '"')) != NULL;) {
         const char *end = strchr(c + 1, '"');

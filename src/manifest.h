@@ -7,8 +7,8 @@
 
 struct ap_manifest {
     const struct ap_spec *spec;
-    const char *status;       /* "running", "complete", "stopped", "failed" */
-    struct ap_hash digest;    /* of the final state */
+    const char *status;    /* "running", "complete", "stopped", "failed" */
+    struct ap_hash digest; /* of the final state */
     struct ap_integrate_counts {
         uint64_t presentations, steps, evaluations, products;
     } counts;

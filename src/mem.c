@@ -47,9 +47,9 @@ bool ap_mem_sum(size_t a, size_t b, size_t *out)
 void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
 {
     size_t bytes;
-    if (!ap_mem_product(n, size, &bytes) || bytes > SIZE_MAX - 128) {
-        ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller", "%s: %zu x %zu bytes exceed what can be addressed",
-                   what, n, size);
+    if (!ap_mem_product(n, size, &bytes) || bytes > PTRDIFF_MAX - 128) {
+        ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller",
+                   "%s: %zu x %zu bytes exceed what can be addressed", what, n, size);
         return NULL;
     }
     size_t rounded = (bytes + 63) / 64 * 64;
@@ -63,13 +63,14 @@ void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
     return block;
 }
 
-enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size, const char *what)
+enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size,
+                         const char *what)
 {
     void *larger = ap_mem_array(e, n_new, size, what);
     if (!larger)
         return AP_EMEMORY;
     if (*block)
-        memcpy(larger, *block, n_old * size);
+        memcpy(larger, *block, (n_old < n_new ? n_old : n_new) * size);
     ap_mem_free(*block);
     *block = larger;
     return AP_OK;
@@ -98,14 +99,16 @@ void *ap_mem_arena_take(struct ap_err *e, struct ap_arena *a, size_t n, size_t s
 {
     enum { CHUNK = 16384, ALIGN = 16 };
     size_t bytes, padded;
-    if (!ap_mem_product(n, size, &bytes) || !ap_mem_sum(bytes, ALIGN - 1, &padded)) {
+    if (!ap_mem_product(n, size, &bytes) || !ap_mem_sum(bytes, ALIGN - 1, &padded) ||
+        padded > PTRDIFF_MAX / 2) {
         ap_err_add(e, AP_EMEMORY, NULL, NULL, "%zu x %zu bytes exceed what can be addressed", n, size);
         return NULL;
     }
     padded = padded / ALIGN * ALIGN;
     if (!a->chunk || a->chunk->size - a->chunk->used < padded) {
         size_t room = padded > CHUNK ? padded : CHUNK;
-        struct ap_arena_chunk *fresh = ap_mem_array(e, 1, sizeof *fresh + room + ALIGN, "circuit description");
+        struct ap_arena_chunk *fresh =
+            ap_mem_array(e, 1, sizeof *fresh + room + ALIGN, "circuit description");
         if (!fresh)
             return NULL;
         fresh->next = a->chunk;

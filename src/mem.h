@@ -12,7 +12,8 @@
 void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what);
 
 /* Grows *block from n_old to n_new objects, new ones zeroed; *block is unchanged when it fails. */
-enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size, const char *what);
+enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size,
+                         const char *what);
 
 char *ap_mem_text(struct ap_err *e, const char *text, size_t length);
 void ap_mem_free(void *block);

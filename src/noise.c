@@ -28,7 +28,8 @@ static size_t nodes_for(const struct ap_noise *x, double duration)
 
 enum ap_code ap_noise_init(struct ap_err *e, struct ap_noise *x, const struct ap_circuit *c, double longest)
 {
-    *x = (struct ap_noise){.c = c, .grid = c->spec->integrator.noise_grid, .tau = c->spec->integrator.noise_tau};
+    *x = (struct ap_noise){
+        .c = c, .grid = c->spec->integrator.noise_grid, .tau = c->spec->integrator.noise_tau};
     x->first = ap_mem_array(e, (size_t)c->n_pop + 1, sizeof *x->first, "noise");
     if (!x->first)
         return AP_EMEMORY;
@@ -97,7 +98,8 @@ void ap_noise_add(const struct ap_noise *x, int p, double t, size_t first, size_
     const double *low = x->node + k * x->n + x->first[p], *high = low + x->n;
     const double *before = k > 0 ? low - x->n : low, *after = k + 2 < x->nodes ? high + x->n : high;
     const double f = part, f2 = f * f, f3 = f2 * f;
-    const double h0 = 2 * f3 - 3 * f2 + 1, h1 = 3 * f2 - 2 * f3, s0 = 0.5 * (f3 - 2 * f2 + f), s1 = 0.5 * (f3 - f2);
+    const double h0 = 2 * f3 - 3 * f2 + 1, h1 = 3 * f2 - 2 * f3, s0 = 0.5 * (f3 - 2 * f2 + f),
+                 s1 = 0.5 * (f3 - f2);
     for (size_t i = first; i < last; i++)
         out[i - first] += h0 * low[i] + h1 * high[i] + s0 * (high[i] - before[i]) + s1 * (after[i] - low[i]);
 }

@@ -11,11 +11,11 @@
 struct ap_noise {
     const struct ap_circuit *c;
     double grid, tau;
-    size_t n;                 /* noisy neurons */
-    size_t nodes;             /* per presentation */
-    double *node;             /* [nodes][n] */
-    double *carry;            /* [n] value at the end of the last presentation, where the next begins */
-    size_t *first;            /* [n_pop] column of a population's first neuron; SIZE_MAX: no noise */
+    size_t n;      /* noisy neurons */
+    size_t nodes;  /* per presentation */
+    double *node;  /* [nodes][n] */
+    double *carry; /* [n] value at the end of the last presentation, where the next begins */
+    size_t *first; /* [n_pop] column of a population's first neuron; SIZE_MAX: no noise */
 };
 
 enum ap_code ap_noise_init(struct ap_err *e, struct ap_noise *x, const struct ap_circuit *c, double longest);

@@ -29,7 +29,8 @@ static int items(const struct ap_node *n)
 }
 
 /* Blocks by name into during[n_block]; no node: all of them. */
-static enum ap_code read_during(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what, bool **during)
+static enum ap_code read_during(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
+                                bool **during)
 {
     *during = ap_mem_arena_take(e, &s->tree.arena, (size_t)s->n_block + 1, sizeof **during);
     if (!*during)
@@ -44,7 +45,8 @@ static enum ap_code read_during(struct ap_err *e, struct ap_spec *s, struct ap_n
         int count = 0;
         bool found = strcmp(name->text, "all") == 0;
         for (int b = 0; b < s->n_block; b++) {
-            bool match = s->block[b].name && (strcmp(name->text, "all") == 0 || strcmp(s->block[b].name, name->text) == 0);
+            bool match = s->block[b].name &&
+                         (strcmp(name->text, "all") == 0 || strcmp(s->block[b].name, name->text) == 0);
             (*during)[b] = (*during)[b] || match;
             found = found || match;
             if (s->block[b].name && count < 64)
@@ -103,20 +105,24 @@ struct report_keys {
 #define OF(field) offsetof(struct report_keys, field)
 static const struct ap_key REPORT_KEYS[] = {
     {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), "potentials", 0, 0, NULL, "of the report and its HDF5 file"},
-    {"of", AP_KEY_NODE, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL, "population, or list of them; [first:last] selects"},
+    {"of", AP_KEY_NODE, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL,
+     "population, or list of them; [first:last] selects"},
     {"compartments", AP_KEY_NODE, AP_DIM_NONE, OF(compartments), "all", 0, 0, NULL, "all, or a list"},
-    {"every", AP_KEY_NUMBER, AP_DIM_TIME, OF(every), "1 ms", AP_POSITIVE, INFINITY, NULL, "sampling interval"},
+    {"every", AP_KEY_NUMBER, AP_DIM_TIME, OF(every), "1 ms", AP_POSITIVE, INFINITY, NULL,
+     "sampling interval"},
     {"during", AP_KEY_NODE, AP_DIM_NONE, OF(during), "all", 0, 0, NULL, "all, or a list of blocks"},
     {"limit", AP_KEY_INTEGER, AP_DIM_NONE, OF(limit), "0", 0, 1e12, NULL,
      "presentations recorded at each pass of a block; 0: all"},
 };
 #undef OF
 
-static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_report_spec *r, struct ap_node *n)
+static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_report_spec *r,
+                                struct ap_node *n)
 {
     struct report_keys k = {0};
     const char *what = "record";
-    enum ap_code code = ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){REPORT_KEYS, N(REPORT_KEYS), &k}, 1);
+    enum ap_code code =
+        ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){REPORT_KEYS, N(REPORT_KEYS), &k}, 1);
     r->name = k.name;
     r->at = n->at;
     r->every = k.every;
@@ -133,7 +139,8 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
                 code = ap_err_add(e, AP_EUSAGE, &k.of->at, "make another report of it",
                                   "record: population %s is named twice", s->pop[r->of[i].pop].name);
     bool all = k.compartments->kind == AP_NODE_SCALAR && strcmp(k.compartments->text, "all") == 0;
-    r->compartment = ap_mem_arena_take(e, &s->tree.arena, (size_t)items(k.compartments) + 1, sizeof *r->compartment);
+    r->compartment =
+        ap_mem_arena_take(e, &s->tree.arena, (size_t)items(k.compartments) + 1, sizeof *r->compartment);
     if (!r->compartment)
         return AP_EMEMORY;
     for (int i = 0; !all && i < items(k.compartments); i++) {
@@ -143,7 +150,8 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
         for (int o = 0; o < r->n_of; o++)
             known = known || ap_spec_compartment(s, r->of[o].pop, c->text) >= 0;
         if (!known && code == AP_OK)
-            code = ap_err_add(e, AP_EUSAGE, &c->at, "`apical info cell` lists the compartments of built-in cells",
+            code = ap_err_add(e, AP_EUSAGE, &c->at,
+                              "`apical info cell` lists the compartments of built-in cells",
                               "record: none of the populations has a compartment '%s'", c->text);
         r->compartment[r->n_compartment++] = c->text;
     }
@@ -151,9 +159,10 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
         double ratio = s->block[b].duration / r->every;
         if (r->during[b] && r->every > 0 && s->block[b].name && s->block[b].duration > 0 &&
             (ratio < 1 - 1e-9 || fabs(ratio - round(ratio)) > 1e-9 * ratio))
-            code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "every")->at, "choose an `every` that divides the duration",
-                              "record: %g ms does not divide the %g ms of block '%s'", r->every, s->block[b].duration,
-                              s->block[b].name);
+            code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "every")->at,
+                              "choose an `every` that divides the duration",
+                              "record: %g ms does not divide the %g ms of block '%s'", r->every,
+                              s->block[b].duration, s->block[b].name);
     }
     return code;
 }
@@ -165,21 +174,24 @@ struct probe_keys {
 };
 #define OF(field) offsetof(struct probe_keys, field)
 static const struct ap_key PROBE_KEYS[] = {
-    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL, "a probe by name: `apical info probe`"},
-    {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_ABSENT, 0, 0, NULL, "of the column; kind and subject when absent"},
+    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL,
+     "a probe by name: `apical info probe`"},
+    {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_ABSENT, 0, 0, NULL,
+     "of the column; kind and subject when absent"},
 };
-static const struct ap_key PROBE_OF = {"of", AP_KEY_TEXT, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL,
-                                       "population, or population/compartment"};
-static const struct ap_key PROBE_TARGET = {"target", AP_KEY_TEXT, AP_DIM_NONE, OF(target), "target", 0, 0, NULL,
-                                           "population that holds the target"};
-static const struct ap_key PROBE_PROJ = {"projection", AP_KEY_TEXT, AP_DIM_NONE, OF(projection), AP_REQUIRED, 0, 0, NULL,
-                                         "name of a projection"};
-static const struct ap_key PROBE_OTHER = {"other", AP_KEY_TEXT, AP_DIM_NONE, OF(other), AP_REQUIRED, 0, 0, NULL,
-                                          "name of the projection to compare with"};
+static const struct ap_key PROBE_OF = {
+    "of", AP_KEY_TEXT, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL, "population, or population/compartment"};
+static const struct ap_key PROBE_TARGET = {
+    "target", AP_KEY_TEXT, AP_DIM_NONE, OF(target), "target", 0, 0, NULL, "population that holds the target"};
+static const struct ap_key PROBE_PROJ = {
+    "projection", AP_KEY_TEXT, AP_DIM_NONE, OF(projection), AP_REQUIRED, 0, 0, NULL, "name of a projection"};
+static const struct ap_key PROBE_OTHER = {"other",   AP_KEY_TEXT, AP_DIM_NONE,
+                                          OF(other), AP_REQUIRED, 0,
+                                          0,         NULL,        "name of the projection to compare with"};
 #undef OF
 
-static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, struct ap_node *n, const char *what,
-                                    int *out)
+static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, struct ap_node *n,
+                                    const char *what, int *out)
 {
     *out = ap_spec_projection(s, n->text);
     if (*out >= 0)
@@ -196,43 +208,48 @@ static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, s
                       "%s: there is no projection '%s'", what, n->text);
 }
 
-static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const struct ap_probe_spec *p, const struct ap_node *n,
-                                const char *what)
+static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const struct ap_probe_spec *p,
+                                const struct ap_node *n, const char *what)
 {
     int needs = p->row->needs;
     if ((needs & AP_PROBE_COMP) && p->of.comp < 0)
-        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "for example `of: hidden1.pyr/apical`", "%s: `of` must name a compartment",
-                          what);
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "for example `of: hidden1.pyr/apical`",
+                          "%s: `of` must name a compartment", what);
     int64_t left = s->pop[p->of.pop].n, right = s->pop[p->target.pop].n;
     if ((needs & AP_PROBE_TARGET) && left != right && left > 0 && right > 0)
-        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "name another population with `of` or `target`",
-                          "%s: neuron i is compared with neuron i, but %s has %lld neurons and %s %lld", what, s->pop[p->of.pop].name,
-                          (long long)left, s->pop[p->target.pop].name, (long long)right);
+        return ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "name another population with `of` or `target`",
+            "%s: neuron i is compared with neuron i, but %s has %lld neurons and %s %lld", what,
+            s->pop[p->of.pop].name, (long long)left, s->pop[p->target.pop].name, (long long)right);
     if ((needs & AP_PROBE_PROJ) && !(needs & AP_PROBE_OTHER) && s->proj[p->proj].connect != AP_CONNECT_ONE)
-        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "projection")->at, "name a nudging, for example nudge1", "%s: %s is not one-to-one", what,
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "projection")->at,
+                          "name a nudging, for example nudge1", "%s: %s is not one-to-one", what,
                           s->proj[p->proj].name);
     if (needs & AP_PROBE_OTHER) {
         const struct ap_proj_spec *a = &s->proj[p->proj], *b = &s->proj[p->other];
         if (a->pre < 0 || a->post < 0 || b->pre < 0 || b->post < 0)
             return AP_EUSAGE; /* reported with the projection */
-        bool fits = s->pop[a->pre].n == s->pop[b->post].n &&
-                    s->pop[a->post].n == s->pop[b->pre].n && !a->nudges && !b->nudges;
+        bool fits = s->pop[a->pre].n == s->pop[b->post].n && s->pop[a->post].n == s->pop[b->pre].n &&
+                    !a->nudges && !b->nudges;
         if (!fits)
             return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at,
                               "for example the forward projection of the same two layers",
-                              "%s: the weights of %s do not have the size of those of %s transposed", what, b->name, a->name);
+                              "%s: the weights of %s do not have the size of those of %s transposed", what,
+                              b->name, a->name);
     }
     return AP_OK;
 }
 
-static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_probe_spec *p, struct ap_node *n)
+static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_probe_spec *p,
+                               struct ap_node *n)
 {
     struct probe_keys k = {0};
     AP_TRY(ap_schema_expect(e, n, "probes", AP_NODE_MAP));
     struct ap_node *kind = ap_yamlin_child(n, "kind");
     const struct ap_probe_row *row = NULL;
     if (kind && kind->kind == AP_NODE_SCALAR) {
-        row = (const struct ap_probe_row *)ap_registry_need(e, &ap_probe_table, &kind->at, "probes", kind->text);
+        row = (const struct ap_probe_row *)ap_registry_need(e, &ap_probe_table, &kind->at, "probes",
+                                                            kind->text);
         if (!row)
             return AP_EUSAGE;
     }
@@ -254,7 +271,8 @@ static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_pr
         return code;
     if (k.of && ap_spec_select(e, s, &ap_yamlin_child(n, "of")->at, what, k.of, &p->of) != AP_OK)
         code = AP_EUSAGE;
-    if (k.target && ap_spec_select(e, s, &ap_yamlin_child(n, "target")->at, what, k.target, &p->target) != AP_OK)
+    if (k.target &&
+        ap_spec_select(e, s, &ap_yamlin_child(n, "target")->at, what, k.target, &p->target) != AP_OK)
         code = AP_EUSAGE;
     if (k.projection && need_projection(e, s, ap_yamlin_child(n, "projection"), what, &p->proj) != AP_OK)
         code = AP_EUSAGE;
@@ -285,8 +303,8 @@ static bool was_written(const struct ap_spec *s, const char *probe)
     return found;
 }
 
-static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what, bool probes,
-                                  int **out, int *count)
+static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
+                                  bool probes, int **out, int *count)
 {
     *out = ap_mem_arena_take(e, &s->tree.arena, (size_t)items(n) + 1, sizeof **out);
     if (!*out)
@@ -299,7 +317,8 @@ static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap
         if (!probes && need_projection(e, s, one, what, &found) != AP_OK)
             code = AP_EUSAGE;
         if (!probes && found >= 0 && s->proj[found].nudges)
-            code = ap_err_add(e, AP_EUSAGE, &one->at, NULL, "%s: %s is a nudging and has no weights", what, one->text);
+            code = ap_err_add(e, AP_EUSAGE, &one->at, NULL, "%s: %s is a nudging and has no weights", what,
+                              one->text);
         const char *names[64];
         for (int k = 0; probes && k < s->n_probe; k++) {
             if (strcmp(s->probe[k].name, one->text) == 0)
@@ -324,15 +343,18 @@ struct figure_keys {
 };
 #define OF(field) offsetof(struct figure_keys, field)
 static const struct ap_key FIGURE_KEYS[] = {
-    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL, "a figure by name: `apical info figure`"},
-    {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_ABSENT, 0, 0, NULL, "of the PNG file; from kind and subject when absent"},
-    {"title", AP_KEY_TEXT, AP_DIM_NONE, OF(title), AP_ABSENT, 0, 0, NULL, "headline; from kind and subject when absent"},
+    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL,
+     "a figure by name: `apical info figure`"},
+    {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_ABSENT, 0, 0, NULL,
+     "of the PNG file; from kind and subject when absent"},
+    {"title", AP_KEY_TEXT, AP_DIM_NONE, OF(title), AP_ABSENT, 0, 0, NULL,
+     "headline; from kind and subject when absent"},
 };
 #undef OF
 
 /* A file name that no earlier figure has: kind-of, then kind-of-2. */
-static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f, const char *given,
-                                const struct ap_place *at)
+static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f,
+                                const char *given, const struct ap_place *at)
 {
     char base[AP_ERR_PATH], name[AP_ERR_PATH + 16];
     if (given)
@@ -345,7 +367,8 @@ static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
     for (int i = 2, taken = 1; taken; i++) {
         taken = 0;
         for (int k = 0; k < s->n_figure; k++)
-            taken = taken || (&s->figure[k] != f && s->figure[k].name && strcmp(s->figure[k].name, name) == 0);
+            taken =
+                taken || (&s->figure[k] != f && s->figure[k].name && strcmp(s->figure[k].name, name) == 0);
         if (taken && given)
             return ap_err_add(e, AP_EUSAGE, at, "names must differ", "two figures are called '%s'", given);
         if (taken)
@@ -355,8 +378,8 @@ static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
     return f->name ? AP_OK : AP_EMEMORY;
 }
 
-static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f, struct ap_node *n,
-                                bool probes_known)
+static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f,
+                                struct ap_node *n, bool probes_known)
 {
     struct figure_keys k = {0};
     AP_TRY(ap_schema_expect(e, n, "figures", AP_NODE_MAP));
@@ -367,7 +390,8 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
         return AP_EUSAGE;
     char what[AP_ERR_PATH];
     snprintf(what, sizeof what, "figure %s", row ? row->name : "");
-    const struct ap_keyset sets[] = {{FIGURE_KEYS, N(FIGURE_KEYS), &k}, {row ? row->keys : NULL, row ? row->n_keys : 0, f}};
+    const struct ap_keyset sets[] = {{FIGURE_KEYS, N(FIGURE_KEYS), &k},
+                                     {row ? row->keys : NULL, row ? row->n_keys : 0, f}};
     enum ap_code code = ap_schema_read(e, &s->tree, n, what, sets, 2);
     if (!row)
         return code;
@@ -396,7 +420,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
     AP_TRY(root_list(e, s, "figures", &figures));
     s->report = ap_mem_arena_take(e, &s->tree.arena, (size_t)(record ? record->n : 0) + 1, sizeof *s->report);
     s->probe = ap_mem_arena_take(e, &s->tree.arena, (size_t)(probes ? probes->n : 0) + 1, sizeof *s->probe);
-    s->figure = ap_mem_arena_take(e, &s->tree.arena, (size_t)(figures ? figures->n : 0) + 1, sizeof *s->figure);
+    s->figure =
+        ap_mem_arena_take(e, &s->tree.arena, (size_t)(figures ? figures->n : 0) + 1, sizeof *s->figure);
     if (!s->report || !s->probe || !s->figure)
         return AP_EMEMORY;
     enum ap_code code = AP_OK;
@@ -406,7 +431,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
         enum ap_code one = read_report(e, s, r, record->child[i]);
         for (int k = 0; one == AP_OK && k < s->n_report; k++)
             if (strcmp(s->report[k].name, r->name) == 0)
-                one = ap_err_add(e, AP_EUSAGE, &r->at, "give each a `name`", "two reports are called '%s'", r->name);
+                one = ap_err_add(e, AP_EUSAGE, &r->at, "give each a `name`", "two reports are called '%s'",
+                                 r->name);
         if (one == AP_OK)
             s->n_report++;
         code = one != AP_OK ? one : code;
@@ -417,7 +443,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
         enum ap_code one = read_probe(e, s, p, probes->child[i]);
         for (int k = 0; one == AP_OK && k < s->n_probe; k++)
             if (strcmp(s->probe[k].name, p->name) == 0)
-                one = ap_err_add(e, AP_EUSAGE, &p->at, "give each a `name`", "two probes are called '%s'", p->name);
+                one = ap_err_add(e, AP_EUSAGE, &p->at, "give each a `name`", "two probes are called '%s'",
+                                 p->name);
         if (one == AP_OK)
             s->n_probe++;
         code = one != AP_OK ? one : code;

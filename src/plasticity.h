@@ -6,7 +6,7 @@
 
 struct ap_plasticity {
     struct ap_rhs *rhs;
-    double *before;           /* [n_signal] signals at the beginning of the step */
+    double *before; /* [n_signal] signals at the beginning of the step */
 };
 
 enum ap_code ap_plasticity_init(struct ap_err *e, struct ap_plasticity *x, struct ap_rhs *rhs);
@@ -18,8 +18,8 @@ bool ap_plasticity_acts(const struct ap_plasticity *x);
 /* The fields of rhs are those at t = 0: keeps their signals. */
 void ap_plasticity_begin(struct ap_plasticity *x);
 
-/* The fields of rhs are those at the end of a step of length h: updates weights and low-passed products. */
-void ap_plasticity_step(struct ap_plasticity *x, double h);
+/* The fields of rhs are those at time t, the end of a step of length h: updates weights and low-passed products. */
+void ap_plasticity_step(struct ap_plasticity *x, double t, double h);
 
 /* Explicit Euler: rhs->signal holds the signals at the beginning of the step of length dt. */
 void ap_plasticity_euler(struct ap_plasticity *x, double dt);

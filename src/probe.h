@@ -6,7 +6,13 @@
 
 enum { AP_PROBE_COLUMNS = 3 };
 
-enum ap_probe_needs { AP_PROBE_POP = 1, AP_PROBE_COMP = 2, AP_PROBE_TARGET = 4, AP_PROBE_PROJ = 8, AP_PROBE_OTHER = 16 };
+enum ap_probe_needs {
+    AP_PROBE_POP = 1,
+    AP_PROBE_COMP = 2,
+    AP_PROBE_TARGET = 4,
+    AP_PROBE_PROJ = 8,
+    AP_PROBE_OTHER = 16
+};
 
 struct ap_probe_spec;
 struct ap_rhs;
@@ -15,16 +21,16 @@ struct ap_rhs;
 struct ap_probe_view {
     const struct ap_probe_spec *spec;
     const struct ap_rhs *rhs;
-    bool class_target;      /* the target shows a class */
+    bool class_target; /* the target shows a class */
 };
 
 struct ap_probe_row {
     struct ap_row row;
-    int needs;              /* enum ap_probe_needs */
-    bool mean;              /* time average over the presentation; else its value at the end */
-    bool is_error;          /* smaller is better: shown as the progress */
-    bool percent;           /* drawn and printed in percent */
-    int columns;            /* numbers that it yields */
+    int needs;     /* enum ap_probe_needs */
+    bool mean;     /* time average over the presentation; else its value at the end */
+    bool is_error; /* smaller is better: shown as the progress */
+    bool percent;  /* drawn and printed in percent */
+    int columns;   /* numbers that it yields */
     const char *column[3];
     /* Values at this moment into out[columns]. */
     void (*value)(const struct ap_probe_view *v, double *out);

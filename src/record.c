@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c, struct ap_rhs *rhs,
-                            const char *path)
+enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
+                            struct ap_rhs *rhs, const char *path)
 {
     *r = (struct ap_recorder){.c = c, .rhs = rhs, .log.file.fd = -1};
     const struct ap_spec *s = c->spec;
@@ -97,7 +97,8 @@ bool ap_record_averages(const struct ap_recorder *r)
     return false;
 }
 
-enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const struct ap_block_spec *block, uint64_t k)
+enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const struct ap_block_spec *block,
+                             uint64_t k)
 {
     const struct ap_spec *s = r->c->spec;
     memset(r->integral, 0, r->n_columns * sizeof *r->integral);
@@ -111,7 +112,8 @@ enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const stru
             continue;
         size_t bytes;
         if (!ap_mem_product(r->wanted[i], r->width[i], &bytes))
-            return ap_err_add(e, AP_EMEMORY, &p->at, "sample less often", "record: too many values per presentation");
+            return ap_err_add(e, AP_EMEMORY, &p->at, "sample less often",
+                              "record: too many values per presentation");
         ap_mem_free(r->frame[i]);
         r->frame[i] = ap_mem_array(e, bytes, sizeof **r->frame, "recorder");
         if (!r->frame[i])
@@ -145,13 +147,15 @@ void ap_record_step(struct ap_recorder *r, double h, bool adaptive)
     }
 }
 
-enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct ap_presented *p, uint64_t presentation)
+enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct ap_presented *p,
+                           uint64_t presentation)
 {
     const struct ap_spec *s = r->c->spec;
     for (size_t i = 0; i < r->n_columns; i++)
         r->column[i] = r->integral[i] / p->duration;
     probe_now(r, false, true, r->column);
-    AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column, r->n_columns * sizeof(double)));
+    AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column,
+                            r->n_columns * sizeof(double)));
     for (int i = 0; i < s->n_report; i++) {
         if (r->taken[i] == 0)
             continue;
@@ -170,7 +174,8 @@ enum ap_code ap_record_weights(struct ap_err *e, struct ap_recorder *r, const ch
             continue;
         struct ap_snapshot w = {.proj = (uint32_t)i, .rows = p->rows, .cols = p->cols};
         snprintf(w.label, sizeof w.label, "%s", label);
-        AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_WEIGHTS, &w, sizeof w, p->w, p->rows * p->cols * sizeof(double)));
+        AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_WEIGHTS, &w, sizeof w, p->w,
+                                p->rows * p->cols * sizeof(double)));
     }
     return AP_OK;
 }

@@ -9,23 +9,24 @@ struct ap_recorder {
     const struct ap_circuit *c;
     struct ap_rhs *rhs;
     struct ap_runlog log;
-    struct ap_report_part **part;   /* [n_report] -> [n_of] */
-    size_t *width;                  /* [n_report] values per frame */
-    double **frame;                 /* [n_report] -> frames of the current presentation */
-    size_t *room;                   /* [n_report] frames that fit */
-    size_t *taken, *wanted;         /* [n_report] frames of this presentation; wanted 0: not recorded */
-    double *column;                 /* probes of this presentation */
-    double *integral, *last, *now;  /* for time averages */
+    struct ap_report_part **part;  /* [n_report] -> [n_of] */
+    size_t *width;                 /* [n_report] values per frame */
+    double **frame;                /* [n_report] -> frames of the current presentation */
+    size_t *room;                  /* [n_report] frames that fit */
+    size_t *taken, *wanted;        /* [n_report] frames of this presentation; wanted 0: not recorded */
+    double *column;                /* probes of this presentation */
+    double *integral, *last, *now; /* for time averages */
     size_t n_columns;
-    double *y;                      /* [n_state] interpolated state */
+    double *y; /* [n_state] interpolated state */
 };
 
-enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c, struct ap_rhs *rhs,
-                            const char *path);
+enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
+                            struct ap_rhs *rhs, const char *path);
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r);
 
 /* A presentation begins; `k` counts within this pass of the block. Fields of rhs are those at t = 0. */
-enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const struct ap_block_spec *block, uint64_t k);
+enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const struct ap_block_spec *block,
+                             uint64_t k);
 
 /* Samples that fall into [g->t_before, g->t); evaluates the right-hand side's fields there. */
 enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct ap_integrator *g);
@@ -34,7 +35,8 @@ enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct a
 void ap_record_step(struct ap_recorder *r, double h, bool adaptive);
 
 /* The presentation ends; fields are those at its end. Writes frames and probes. */
-enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct ap_presented *p, uint64_t presentation);
+enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct ap_presented *p,
+                           uint64_t presentation);
 
 enum ap_code ap_record_weights(struct ap_err *e, struct ap_recorder *r, const char *label);
 

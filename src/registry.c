@@ -13,8 +13,8 @@
 const struct ap_table *const *ap_registry_tables(int *n)
 {
     static const struct ap_table *const TABLES[] = {
-        &ap_cell_table,       &ap_transfer_table, &ap_signal_table,   &ap_rule_table,   &ap_init_table,
-        &ap_stimulus_table,   &ap_integrator_table, &ap_probe_table,  &ap_figure_table,
+        &ap_cell_table,     &ap_transfer_table,   &ap_signal_table, &ap_rule_table,   &ap_init_table,
+        &ap_stimulus_table, &ap_integrator_table, &ap_probe_table,  &ap_figure_table,
     };
     *n = sizeof TABLES / sizeof *TABLES;
     return TABLES;
@@ -33,8 +33,8 @@ const struct ap_row *ap_registry_find(const struct ap_table *table, const char *
     return NULL;
 }
 
-const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *table, const struct ap_place *at,
-                                      const char *what, const char *name)
+const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *table,
+                                      const struct ap_place *at, const char *what, const char *name)
 {
     const struct ap_row *row = ap_registry_find(table, name);
     if (row)
@@ -44,9 +44,12 @@ const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *t
     for (; n < table->n && n < 64; n++)
         names[n] = ap_registry_row(table, n)->name;
     char hint[AP_ERR_HINT];
-    const char *thing = table == &ap_transfer_table ? "transfer function" : table == &ap_init_table ? "start of weights" : table->thing;
+    const char *thing = table == &ap_transfer_table ? "transfer function"
+                        : table == &ap_init_table   ? "start of weights"
+                                                    : table->thing;
     bool by_kind = table == &ap_rule_table || table == &ap_stimulus_table || table == &ap_integrator_table ||
-                   table == &ap_probe_table || table == &ap_figure_table; /* stimuli, probes and figures have names too */
+                   table == &ap_probe_table ||
+                   table == &ap_figure_table; /* stimuli, probes and figures have names too */
     ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint), "%s: there is no %s%s '%s'", what,
                by_kind ? "kind of " : "", thing, name);
     return NULL;

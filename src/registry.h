@@ -8,15 +8,15 @@
 
 struct ap_row {
     const char *name;
-    const char *doc;          /* one line */
-    const char *unit;         /* of what it yields: "1", "potential", "1/ms"; "" when it yields nothing */
-    const char *source;       /* equation and paper, or "" */
+    const char *doc;           /* one line */
+    const char *unit;          /* of what it yields: "1", "potential", "1/ms"; "" when it yields nothing */
+    const char *source;        /* equation and paper, or "" */
     const struct ap_key *keys; /* what may be set, beyond the keys all rows of the table share */
     int n_keys;
 };
 
 struct ap_table {
-    const char *thing;        /* singular: "signal" */
+    const char *thing; /* singular: "signal" */
     const char *doc;
     const void *rows;
     size_t stride;
@@ -25,8 +25,8 @@ struct ap_table {
     int n_shared;
 };
 
-#define AP_TABLE(rows_) .rows = rows_, .stride = sizeof *(rows_), .n = sizeof(rows_) / sizeof *(rows_)
-#define AP_KEYS(keys_)  .keys = keys_, .n_keys = sizeof(keys_) / sizeof *(keys_)
+#define AP_TABLE(rows_)  .rows = rows_, .stride = sizeof *(rows_), .n = sizeof(rows_) / sizeof *(rows_)
+#define AP_KEYS(keys_)   .keys = keys_, .n_keys = sizeof(keys_) / sizeof *(keys_)
 #define AP_SHARED(keys_) .shared = keys_, .n_shared = sizeof(keys_) / sizeof *(keys_)
 
 /* Each is defined in the file named behind it. */
@@ -47,7 +47,7 @@ const struct ap_row *ap_registry_row(const struct ap_table *table, int i);
 const struct ap_row *ap_registry_find(const struct ap_table *table, const char *name);
 
 /* As find, but a name that is not there is an error at `at` with a suggestion. */
-const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *table, const struct ap_place *at,
-                                      const char *what, const char *name);
+const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *table,
+                                      const struct ap_place *at, const char *what, const char *name);
 
 #endif

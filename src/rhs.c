@@ -14,6 +14,7 @@
 #include "signal.h"
 #include "synapse.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -21,7 +22,8 @@
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c)
 {
     *r = (struct ap_rhs){.c = c};
-    size_t doubles = 3 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
+    size_t doubles =
+        4 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
     r->block = ap_mem_array(e, doubles, sizeof *r->block, "fields");
     r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
     r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
@@ -32,10 +34,13 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         double **array;
         size_t n;
     } arrays[] = {
-        {&r->v, c->n_value},         {&r->input, c->n_value},     {&r->dv, c->n_value},     {&r->dinput, c->n_value},
-        {&r->rate, c->n_rate},       {&r->slope, c->n_rate},      {&r->drate, c->n_rate},   {&r->clamp_from, c->n_rate},
-        {&r->clamp_to, c->n_rate},   {&r->clamp_tau, (size_t)c->n_pop}, {&r->signal, c->n_signal},
-        {&r->dsignal, c->n_signal},  {&r->scratch, c->n_signal},
+        {&r->v, c->n_value},        {&r->input, c->n_value},
+        {&r->dv, c->n_value},       {&r->dinput, c->n_value},
+        {&r->rate, c->n_rate},      {&r->slope, c->n_rate},
+        {&r->drate, c->n_rate},     {&r->clamp_from, c->n_rate},
+        {&r->clamp_to, c->n_rate},  {&r->clamp_tau, (size_t)c->n_pop},
+        {&r->signal, c->n_signal},  {&r->dsignal, c->n_signal},
+        {&r->scratch, c->n_signal}, {&r->drift, c->n_value},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].array = next;
@@ -66,7 +71,8 @@ static void bind_weights(struct ap_rhs *r, const double *y)
 }
 
 /* What a projection sends: rates, or potentials of a dynamic or clamped compartment. */
-static const double *sent(const struct ap_circuit *c, const struct ap_proj *p, const double *v, const double *rate)
+static const double *sent(const struct ap_circuit *c, const struct ap_proj *p, const double *v,
+                          const double *rate)
 {
     const struct ap_pop *pre = &c->pop[p->pre];
     return p->pre_comp < 0 ? rate + pre->rate : v + pre->comp[p->pre_comp].value;
@@ -88,12 +94,13 @@ static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double 
                 v[i] = to[i] + (from[i] - to[i]) * decay[t->pop];
         }
     }
-    p->spec->transfer->rate(p->spec->transfer_param, n, r->v + p->comp[0].value + t->first, r->rate + p->rate + t->first);
+    p->spec->transfer->rate(p->spec->transfer_param, n, r->v + p->comp[0].value + t->first,
+                            r->rate + p->rate + t->first);
 }
 
 /* Stage 2a: weighted sums, and from them the instantaneous compartments. */
-static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const double *const *w, const double *v_all,
-                       const double *rate, double *input, double *v_out)
+static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *const *w,
+                       const double *v_all, const double *rate, double *input, double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -111,6 +118,11 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const do
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];
         }
+        if (r->drifts && m->n_sum) {
+            const double *drift = r->drift + m->value + t->first;
+            for (size_t i = 0; i < n; i++)
+                in[i] = fma(time - r->drift_from, drift[i], in[i]);
+        }
         if (m->kind != AP_COMP_INSTANTANEOUS)
             continue;
         double *v = v_out + m->value + t->first;
@@ -124,8 +136,8 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, const do
 }
 
 /* Nudging of one compartment: conductance * (source - v), as one current or as two conductances. */
-static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const struct ap_task *t, const double *v_all,
-                        bool tangent, double *current)
+static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const struct ap_task *t,
+                        const double *v_all, bool tangent, double *current)
 {
     const double *v = v_all + m->value + t->first;
     for (int k = 0; k < m->n_nudge; k++) {
@@ -134,7 +146,8 @@ static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const s
             continue;
         const double *source = v_all + r->c->pop[q->pre].comp[q->pre_comp].value + t->first;
         double g = q->spec->conductance;
-        if (q->spec->form == AP_NUDGE_CURRENT || tangent) { /* both forms have the derivative of the current form */
+        if (q->spec->form == AP_NUDGE_CURRENT ||
+            tangent) { /* both forms have the derivative of the current form */
             for (size_t i = 0; i < t->last - t->first; i++)
                 current[i] += g * (source[i] - v[i]);
             continue;
@@ -149,8 +162,8 @@ static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const s
 }
 
 /* Stage 2b: C dv/dt = leak (rest - v) + sum g (v_other - v) + drive * input + nudging, of one population's rows. */
-static void stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time, const double *v_all,
-                              const double *input, bool tangent, double *dy)
+static void stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time,
+                              const double *v_all, const double *input, bool tangent, double *dy)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -203,7 +216,8 @@ static void signals_of(struct ap_rhs *r, int proj)
     const struct ap_proj *p = &r->c->proj[proj];
     if (!p->plastic || !r->now.plastic[proj])
         return;
-    struct ap_signal_view post = view_of(r, &p->post_signal, p->post), pre = view_of(r, &p->pre_signal, p->pre);
+    struct ap_signal_view post = view_of(r, &p->post_signal, p->post),
+                          pre = view_of(r, &p->pre_signal, p->pre);
     p->post_signal.row->value(&post, r->signal + p->post_signal.at);
     p->pre_signal.row->value(&pre, r->signal + p->pre_signal.at);
 }
@@ -235,7 +249,8 @@ static void signal_changes_of(struct ap_rhs *r, int proj)
 
 /* ---- coupled weights ------------------------------------------------------------------------------- */
 
-static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const double *vd, bool tangent, double *dy)
+static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const double *vd, bool tangent,
+                        double *dy)
 {
     const struct ap_proj *p = &r->c->proj[t->pop];
     size_t n = t->last - t->first, at = t->first * p->cols, size = n * p->cols;
@@ -250,11 +265,12 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
     bool one = p->spec->connect == AP_CONNECT_ONE;
     double inv_tau = p->tau > 0 ? 1 / p->tau : 0;
     if (tangent) {
-        const double *dpost = r->dsignal + p->post_signal.at + t->first, *dpre = r->dsignal + p->pre_signal.at;
+        const double *dpost = r->dsignal + p->post_signal.at + t->first,
+                     *dpre = r->dsignal + p->pre_signal.at;
         const double *vrow = p->d ? vd + p->d_state + at : NULL;
         for (size_t i = 0; one && i < n; i++)
-            ap_synapse_tangent(1, 1, vrow ? vrow + i : NULL, post + i, pre + t->first + i, dpost + i, dpre + t->first + i,
-                               p->eta, inv_tau, dw + i, dd ? dd + i : NULL);
+            ap_synapse_tangent(1, 1, vrow ? vrow + i : NULL, post + i, pre + t->first + i, dpost + i,
+                               dpre + t->first + i, p->eta, inv_tau, dw + i, dd ? dd + i : NULL);
         if (!one)
             ap_synapse_tangent(n, p->cols, vrow, post, pre, dpost, dpre, p->eta, inv_tau, dw, dd);
         return;
@@ -268,6 +284,49 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
 }
 
 /* ---- public ---------------------------------------------------------------------------------------- */
+
+/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T. */
+static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    for (int k = 0; k < p->n_comp; k++) {
+        const struct ap_comp *m = &p->comp[k];
+        double *out = r->drift + m->value + t->first, part[256];
+        memset(out, 0, n * sizeof *out);
+        for (int s = 0; s < m->n_sum; s++) {
+            const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            if (!q->plastic || !r->now.plastic[m->sum[s]])
+                continue;
+            const double *x = sent(r->c, q, r->v, r->rate), *post = r->signal + q->post_signal.at + t->first;
+            const double *pre = r->signal + q->pre_signal.at;
+            if (q->spec->connect == AP_CONNECT_ONE) {
+                for (size_t i = 0; i < n; i++)
+                    out[i] +=
+                        q->eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
+            } else if (q->d) {
+                ap_synapse_product(n, q->cols, q->d + t->first * q->cols, x, 0, part);
+                for (size_t i = 0; i < n; i++)
+                    out[i] += q->eta * part[i];
+            } else {
+                double overlap;
+                ap_synapse_product(1, q->cols, pre, x, 0, &overlap);
+                for (size_t i = 0; i < n; i++)
+                    out[i] += q->eta * post[i] * overlap;
+            }
+        }
+    }
+}
+
+void ap_rhs_drift(struct ap_rhs *r, double t)
+{
+    const struct ap_circuit *c = r->c;
+    r->drift_from = t;
+    r->drifts = true;
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int k = 0; k < c->n_task; k++)
+        drift_rows(r, &c->task[k]);
+}
 
 static void find_decay(const struct ap_rhs *r, double t, double *decay)
 {
@@ -290,7 +349,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
             stage_rates(r, &c->task[k], y, decay);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
-            stage_sums(r, &c->task[k], r->w, r->v, r->rate, r->input, r->v);
+            stage_sums(r, &c->task[k], t, r->w, r->v, r->rate, r->input, r->v);
             if (dy)
                 stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
         }
@@ -319,7 +378,8 @@ void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
     }
     for (int p = 0; p < c->n_pop; p++) {
         const struct ap_pop *pop = &c->pop[p];
-        pop->spec->transfer->slope(pop->spec->transfer_param, pop->n, r->v + pop->comp[0].value, r->slope + pop->rate);
+        pop->spec->transfer->slope(pop->spec->transfer_param, pop->n, r->v + pop->comp[0].value,
+                                   r->slope + pop->rate);
     }
     if (c->coupled)
         ap_rhs_signals(r);

@@ -8,9 +8,9 @@
 
 /* What holds during one presentation. */
 struct ap_presentation {
-    double duration;          /* ms; time runs from 0 to this */
+    double duration; /* ms; time runs from 0 to this */
     bool teacher, noise;
-    const bool *plastic;      /* [n_proj] whose rules act */
+    const bool *plastic; /* [n_proj] whose rules act */
 };
 
 struct ap_rhs {
@@ -21,16 +21,20 @@ struct ap_rhs {
     double *clamp_tau;             /* [n_pop] */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */
-    double *v;                /* [n_value] potentials of all compartments */
-    double *input;            /* [n_value] weighted sums */
-    double *rate, *slope;     /* [n_rate] */
-    double *signal;           /* [n_signal] signals of the rules */
-    double *scratch;          /* [n_signal + n_rate] */
+    double *v;            /* [n_value] potentials of all compartments */
+    double *input;        /* [n_value] weighted sums */
+    double *rate, *slope; /* [n_rate] */
+    double *signal;       /* [n_signal] signals of the rules */
+    double *scratch;      /* [n_signal + n_rate] */
+    /* Held weights move on between updates: input += (t - drift_from) * drift, the sums of dW/dt r at drift_from. */
+    double *drift;     /* [n_value] */
+    double drift_from; /* ms */
+    bool drifts;
     /* tangents */
     double *dv, *dinput, *drate, *dsignal;
-    const double **w, **d;    /* [n_proj] weights and products in force: in the state, or held */
+    const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
     long evaluations, products;
-    double *block;            /* all arrays above in one allocation */
+    double *block; /* all arrays above in one allocation */
 };
 
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c);
@@ -41,6 +45,9 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
 
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);
+
+/* Held weights: sets drift from the weights' rates of change and the fields of the last evaluation, at time t. */
+void ap_rhs_drift(struct ap_rhs *r, double t);
 
 /* Fixes the point (t, y) at which products are taken, then jv = (d rhs / dy) v. */
 void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y);

@@ -22,14 +22,20 @@ static const struct ap_key KEYS[] = {
 static const struct ap_rule_row RULES[] = {
     {{"product", "post and pre as written in the file", "1/ms", "", NULL, 0}, NULL, NULL},
     {{"basal", "predict the soma from the basal dendrite", "1/ms", "Sacramento et al. 2018, eq. 7", NULL, 0},
-     "dendritic-error(basal)", "rate"},
-    {{"dendrite", "predict an interneuron's soma from its dendrite", "1/ms", "Sacramento et al. 2018, eq. 8", NULL, 0},
-     "dendritic-error(dendrite)", "rate"},
+     "dendritic-error(basal)",
+     "rate"},
+    {{"dendrite", "predict an interneuron's soma from its dendrite", "1/ms", "Sacramento et al. 2018, eq. 8",
+      NULL, 0},
+     "dendritic-error(dendrite)",
+     "rate"},
     {{"apical", "drive the apical potential to rest: interneurons learn to cancel the feedback", "1/ms",
       "Sacramento et al. 2018, eq. 9", NULL, 0},
-     "rest-minus(apical)", "rate"},
-    {{"topdown", "predict the soma from the top-down input alone", "1/ms", "Sacramento et al. 2018, eq. 10", NULL, 0},
-     "input-error(topdown)", "rate"},
+     "rest-minus(apical)",
+     "rate"},
+    {{"topdown", "predict the soma from the top-down input alone", "1/ms", "Sacramento et al. 2018, eq. 10",
+      NULL, 0},
+     "input-error(topdown)",
+     "rate"},
 };
 
 const struct ap_table ap_rule_table = {

@@ -51,7 +51,8 @@ static enum ap_code check_folder(struct ap_err *e, const struct ap_run_options *
     if (!ap_io_folder_has_entries(o->folder, &exists))
         return AP_OK;
     if (!o->overwrite)
-        return ap_err_add(e, AP_EIO, NULL, "choose another with --out, or replace the run in it with --overwrite",
+        return ap_err_add(e, AP_EIO, NULL,
+                          "choose another with --out, or replace the run in it with --overwrite",
                           "%s: the output folder is not empty", o->folder);
     return ap_manifest_remove_run(e, o->folder);
 }
@@ -72,7 +73,8 @@ static enum ap_code start_folder(struct ap_err *e, struct running *r)
 /* ---- progress -------------------------------------------------------------------------------------- */
 
 /* "test 3: class-error output 14.2 %": means of the probes over one pass of a block. */
-static void summary_line(const struct running *r, const struct ap_block_spec *b, int pass, char *out, size_t size)
+static void summary_line(const struct running *r, const struct ap_block_spec *b, int pass, char *out,
+                         size_t size)
 {
     const struct ap_spec *s = r->sim.spec;
     size_t used = (size_t)snprintf(out, size, "%s", b->name);
@@ -81,7 +83,8 @@ static void summary_line(const struct running *r, const struct ap_block_spec *b,
     for (int i = 0; i < s->n_probe && i < 64 && used < size; i++) {
         double mean = r->sum[i] / (double)r->shown;
         used += (size_t)snprintf(out + used, size - used, "%s %s %.4g%s", i ? "," : ":", s->probe[i].name,
-                                 s->probe[i].row->percent ? 100 * mean : mean, s->probe[i].row->percent ? " %" : "");
+                                 s->probe[i].row->percent ? 100 * mean : mean,
+                                 s->probe[i].row->percent ? " %" : "");
     }
 }
 
@@ -152,8 +155,15 @@ static enum ap_code end_log(struct ap_err *e, struct running *r, bool complete)
         (struct ap_integrate_counts){r->sim.presentation, stats.steps, stats.evaluations, stats.products};
     r->manifest.wall_seconds = now() - r->started;
     AP_TRY(ap_record_weights(e, &r->sim.recorder, "final"));
-    const struct ap_run_end end = {r->manifest.digest.high, r->manifest.digest.low,  stats.steps, stats.evaluations,
-                                   stats.products,          r->manifest.wall_seconds, r->sim.presentation, complete, 0};
+    const struct ap_run_end end = {r->manifest.digest.high,
+                                   r->manifest.digest.low,
+                                   stats.steps,
+                                   stats.evaluations,
+                                   stats.products,
+                                   r->manifest.wall_seconds,
+                                   r->sim.presentation,
+                                   complete,
+                                   0};
     AP_TRY(ap_runlog_append(e, &r->sim.recorder.log, AP_BLOCK_END, &end, sizeof end, NULL, 0));
     return ap_record_close(e, &r->sim.recorder);
 }
@@ -168,7 +178,8 @@ static enum ap_code draw(struct ap_err *e, const struct ap_run *run, const char 
     return AP_OK;
 }
 
-static enum ap_code finish(struct ap_err *e, struct running *r, enum ap_code code, struct ap_run_result *result)
+static enum ap_code finish(struct ap_err *e, struct running *r, enum ap_code code,
+                           struct ap_run_result *result)
 {
     /* After a numerical failure the log still holds everything up to it; it is exported and drawn like any other. */
     enum ap_code ended = end_log(e, r, code == AP_OK);
@@ -268,7 +279,8 @@ enum ap_code ap_spec_estimate(const struct ap_spec *s, struct ap_estimate *out, 
     for (int i = 0; i < s->n_program; i++) {
         const struct ap_block_spec *b = &s->block[s->program[i]];
         double per = b->duration / s->integrator.step;
-        if (s->integrator.row->adaptive && noisy && b->noise) { /* about as many steps between two nodes of the noise */
+        if (s->integrator.row->adaptive && noisy &&
+            b->noise) { /* about as many steps between two nodes of the noise */
             per = b->duration / s->integrator.noise_grid * fmax(1, -2.6 * log10(s->integrator.rtol));
         } else if (s->integrator.row->adaptive) { /* a transient, then steps of several ms */
             double transient = 33 * pow(s->integrator.rtol, -0.13);

@@ -28,8 +28,8 @@ enum ap_code ap_runlog_create(struct ap_err *e, struct ap_runlog *l, const char 
     return ap_io_append_open(e, &l->file, path);
 }
 
-enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type, const void *head,
-                              size_t head_size, const void *body, size_t body_size)
+enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type,
+                              const void *head, size_t head_size, const void *body, size_t body_size)
 {
     struct head h = {MAGIC, type, head_size + body_size};
     static const char zeros[8];
@@ -61,8 +61,9 @@ static enum ap_code damaged(struct ap_err *e, const char *path, size_t at, const
 }
 
 /* One block at *at; advances it. */
-static enum ap_code next_block(struct ap_err *e, const char *path, const struct ap_run *run, size_t *at, struct head *h,
-                               const char **head, size_t *head_size, const char **body, size_t *body_size)
+static enum ap_code next_block(struct ap_err *e, const char *path, const struct ap_run *run, size_t *at,
+                               struct head *h, const char **head, size_t *head_size, const char **body,
+                               size_t *body_size)
 {
     size_t left = run->size - *at;
     uint64_t sizes[2];
@@ -74,7 +75,8 @@ static enum ap_code next_block(struct ap_err *e, const char *path, const struct 
     if (h->magic != MAGIC)
         return damaged(e, path, *at, "no block begins here");
     size_t padding = (8 - h->length % 8) % 8;
-    if (h->length > left || sizes[0] > h->length || sizes[1] != h->length - sizes[0] || padding > left - h->length)
+    if (h->length > left || sizes[0] > h->length || sizes[1] != h->length - sizes[0] ||
+        padding > left - h->length)
         return damaged(e, path, *at, "a block is cut short");
     *head = run->bytes + *at + sizeof *h + sizeof sizes;
     *head_size = sizes[0];
@@ -96,7 +98,8 @@ static enum ap_code next_block(struct ap_err *e, const char *path, const struct 
 }
 
 /* Whether the sizes that a block's head names agree with the block and the circuit. */
-static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *head, size_t head_size, size_t body_size)
+static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *head, size_t head_size,
+                        size_t body_size)
 {
     const struct ap_spec *s = run->spec;
     if (type == AP_BLOCK_PRESENTATION) {
@@ -115,7 +118,8 @@ static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *hea
     }
     if (type == AP_BLOCK_WEIGHTS) {
         const struct ap_snapshot *w = (const void *)head;
-        if (head_size != sizeof *w || w->proj >= (uint32_t)s->n_proj || memchr(w->label, 0, sizeof w->label) == NULL)
+        if (head_size != sizeof *w || w->proj >= (uint32_t)s->n_proj ||
+            memchr(w->label, 0, sizeof w->label) == NULL)
             return false;
         const struct ap_proj_spec *p = &s->proj[w->proj];
         return w->rows == (uint64_t)s->pop[p->post].n &&
@@ -125,8 +129,9 @@ static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *hea
     return type == AP_BLOCK_END && head_size == sizeof(struct ap_run_end);
 }
 
-static enum ap_code take_block(struct ap_err *e, struct ap_run *run, const char *path, size_t at, const struct head *h,
-                               const char *head, size_t head_size, const char *body, size_t body_size, bool count_only)
+static enum ap_code take_block(struct ap_err *e, struct ap_run *run, const char *path, size_t at,
+                               const struct head *h, const char *head, size_t head_size, const char *body,
+                               size_t body_size, bool count_only)
 {
     if (!run->spec) {
         if (h->type != AP_BLOCK_SPEC)

@@ -18,20 +18,20 @@ enum ap_block_type {
 
 /* One presentation as it was. */
 struct ap_presented {
-    uint32_t program, block;   /* place in the program; block of the schedule */
-    uint64_t k;                /* presentation within this pass of the block */
-    uint64_t pattern;          /* pattern number */
-    double start, duration;    /* ms over the run */
+    uint32_t program, block; /* place in the program; block of the schedule */
+    uint64_t k;              /* presentation within this pass of the block */
+    uint64_t pattern;        /* pattern number */
+    double start, duration;  /* ms over the run */
 };
 
 struct ap_frames {
     uint32_t report, n_frames;
     uint64_t n_values;
-    uint64_t presentation;     /* over the run */
+    uint64_t presentation; /* over the run */
 };
 
 struct ap_snapshot {
-    char label[16];            /* "initial", "final" */
+    char label[16]; /* "initial", "final" */
     uint32_t proj, pad;
     uint64_t rows, cols;
 };
@@ -48,8 +48,8 @@ struct ap_runlog {
     struct ap_io_file file;
 };
 enum ap_code ap_runlog_create(struct ap_err *e, struct ap_runlog *l, const char *path);
-enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type, const void *head,
-                              size_t head_size, const void *body, size_t body_size);
+enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type,
+                              const void *head, size_t head_size, const void *body, size_t body_size);
 enum ap_code ap_runlog_close(struct ap_err *e, struct ap_runlog *l);
 
 /* ---- reading --------------------------------------------------------------------------------------- */
@@ -59,16 +59,16 @@ struct ap_run {
     struct ap_spec *spec;
     char *bytes;
     size_t size;
-    const struct ap_presented **presented;  /* [n_presented] */
-    const double **probes;                  /* [n_presented] columns of all probes */
+    const struct ap_presented **presented; /* [n_presented] */
+    const double **probes;                 /* [n_presented] columns of all probes */
     size_t n_presented;
-    const struct ap_frames **frames;        /* [n_frames] */
+    const struct ap_frames **frames; /* [n_frames] */
     const double **values;
     size_t n_frames;
-    const struct ap_snapshot **snapshot;    /* [n_snapshot] */
+    const struct ap_snapshot **snapshot; /* [n_snapshot] */
     const double **weights;
     size_t n_snapshot;
-    const struct ap_run_end *end;           /* NULL: the run did not finish */
+    const struct ap_run_end *end; /* NULL: the run did not finish */
 };
 
 /* Reads folder/run.log; every block's digest is checked. */
@@ -84,12 +84,13 @@ size_t ap_runlog_column(const struct ap_spec *s, int probe);
 /* What a report's frame holds: for each of its populations, neurons x elements. */
 struct ap_report_part {
     int pop;
-    size_t first, n;           /* neurons */
-    int comp[32];              /* compartments */
+    size_t first, n; /* neurons */
+    int comp[32];    /* compartments */
     int n_comp;
-    size_t at;                 /* offset in the frame */
+    size_t at; /* offset in the frame */
 };
 /* parts[n_of]; returns the values per frame. */
-size_t ap_runlog_layout(const struct ap_spec *s, const struct ap_report_spec *r, struct ap_report_part *parts);
+size_t ap_runlog_layout(const struct ap_spec *s, const struct ap_report_spec *r,
+                        struct ap_report_part *parts);
 
 #endif

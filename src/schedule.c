@@ -26,8 +26,10 @@ struct stim_keys {
 };
 #define OF(field) offsetof(struct stim_keys, field)
 static const struct ap_key STIM_KEYS[] = {
-    {"of", AP_KEY_TEXT, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL, "the clamped population that it drives"},
-    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL, "a stimulus by name: `apical info stimulus`"},
+    {"of", AP_KEY_TEXT, AP_DIM_NONE, OF(of), AP_REQUIRED, 0, 0, NULL,
+     "the clamped population that it drives"},
+    {"kind", AP_KEY_NAME, AP_DIM_NONE, OF(kind), AP_REQUIRED, 0, 0, NULL,
+     "a stimulus by name: `apical info stimulus`"},
     {"smoothing", AP_KEY_NUMBER, AP_DIM_TIME, OF(smoothing), "0 ms", 0, INFINITY, NULL,
      "time constant tau_0 with which the clamped potential follows a new pattern; 0: a jump"},
     {"as", AP_KEY_CHOICE, AP_DIM_NONE, OF(as), "rate", 0, 0, AS,
@@ -35,8 +37,8 @@ static const struct ap_key STIM_KEYS[] = {
 };
 #undef OF
 
-static enum ap_code read_teacher_network(struct ap_err *e, struct ap_spec *s, struct ap_stim_spec *st, struct ap_node *n,
-                                         const char *what)
+static enum ap_code read_teacher_network(struct ap_err *e, struct ap_spec *s, struct ap_stim_spec *st,
+                                         struct ap_node *n, const char *what)
 {
     st->p.input_pop = -1;
     if (!st->p.input)
@@ -48,11 +50,12 @@ static enum ap_code read_teacher_network(struct ap_err *e, struct ap_spec *s, st
     if (!clamped || st->p.input_pop == st->pop)
         return ap_err_add(e, AP_EUSAGE, at, "for example `input: input`",
                           "%s: '%s' is not another clamped population", what, st->p.input);
-    return ap_network_transfer(e, &ap_yamlin_child(n, "transfer")->at, what, st->p.network_transfer, &st->p.network_row,
-                               st->p.network_param);
+    return ap_network_transfer(e, &ap_yamlin_child(n, "transfer")->at, what, st->p.network_transfer,
+                               &st->p.network_row, st->p.network_param);
 }
 
-static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap_stim_spec *st, struct ap_node *n)
+static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap_stim_spec *st,
+                                  struct ap_node *n)
 {
     char what[AP_ERR_PATH];
     struct stim_keys k = {0};
@@ -64,7 +67,8 @@ static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap
     AP_TRY(ap_schema_expect(e, n, what, AP_NODE_MAP));
     struct ap_node *kind = ap_yamlin_child(n, "kind");
     const struct ap_row *row = NULL;
-    if (kind && kind->kind == AP_NODE_SCALAR && !(row = ap_registry_need(e, &ap_stimulus_table, &kind->at, what, kind->text)))
+    if (kind && kind->kind == AP_NODE_SCALAR &&
+        !(row = ap_registry_need(e, &ap_stimulus_table, &kind->at, what, kind->text)))
         return AP_EUSAGE;
     const struct ap_keyset sets[] = {{STIM_KEYS, N(STIM_KEYS), &k},
                                      {row ? row->keys : NULL, row ? row->n_keys : 0, &st->p}};
@@ -83,7 +87,8 @@ static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap
         st->pop = sel.pop;
         int cell = s->pop[sel.pop].cell;
         if (cell >= 0 && s->cell[cell].n_comp && s->cell[cell].comp[0].kind != AP_COMP_CLAMPED)
-            code = ap_err_add(e, AP_EUSAGE, &of->at, "give the population `cell: clamped`, or nudge it from a clamped one",
+            code = ap_err_add(e, AP_EUSAGE, &of->at,
+                              "give the population `cell: clamped`, or nudge it from a clamped one",
                               "%s: population '%s' is not clamped", what, k.of);
     }
     if (code == AP_OK)
@@ -125,7 +130,8 @@ static const struct ap_key BLOCK_KEYS[] = {
     {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_REQUIRED, 0, 0, NULL, "name of the block"},
     {"presentations", AP_KEY_INTEGER, AP_DIM_NONE, OF(presentations), AP_REQUIRED, 1, 1e12, NULL,
      "how many patterns are presented, one after the other"},
-    {"duration", AP_KEY_NUMBER, AP_DIM_TIME, OF(duration), AP_REQUIRED, AP_POSITIVE, 1e9, NULL, "of one presentation"},
+    {"duration", AP_KEY_NUMBER, AP_DIM_TIME, OF(duration), AP_REQUIRED, AP_POSITIVE, 1e9, NULL,
+     "of one presentation"},
     {"teacher", AP_KEY_SWITCH, AP_DIM_NONE, OF(teacher), "on", 0, 0, NULL, "whether gated nudging acts"},
     {"plasticity", AP_KEY_NODE, AP_DIM_NONE, OF(plasticity), "on", 0, 0, NULL,
      "on, off, or the list of projections whose rules act"},
@@ -134,7 +140,8 @@ static const struct ap_key BLOCK_KEYS[] = {
      "whether potentials and low-passed products start from rest at each presentation"},
     {"restart", AP_KEY_SWITCH, AP_DIM_NONE, OF(restart), "off", 0, 0, NULL,
      "whether a repeated block begins at its first pattern again"},
-    {"order", AP_KEY_CHOICE, AP_DIM_NONE, OF(order), "sequence", 0, 0, ORDER, "order in which patterns are taken"},
+    {"order", AP_KEY_CHOICE, AP_DIM_NONE, OF(order), "sequence", 0, 0, ORDER,
+     "order in which patterns are taken"},
     {"present", AP_KEY_NODE, AP_DIM_NONE, OF(present), AP_ABSENT, 0, 0, NULL,
      "list of stimuli shown; for other clamped populations their first one"},
 };
@@ -145,12 +152,14 @@ struct repeat_keys {
     struct ap_node *list;
 };
 static const struct ap_key REPEAT_KEYS[] = {
-    {"repeat", AP_KEY_INTEGER, AP_DIM_NONE, offsetof(struct repeat_keys, repeat), AP_REQUIRED, 1, 1e6, NULL, "how often"},
-    {"do", AP_KEY_NODE, AP_DIM_NONE, offsetof(struct repeat_keys, list), AP_REQUIRED, 0, 0, NULL, "list of blocks"},
+    {"repeat", AP_KEY_INTEGER, AP_DIM_NONE, offsetof(struct repeat_keys, repeat), AP_REQUIRED, 1, 1e6, NULL,
+     "how often"},
+    {"do", AP_KEY_NODE, AP_DIM_NONE, offsetof(struct repeat_keys, list), AP_REQUIRED, 0, 0, NULL,
+     "list of blocks"},
 };
 
-static enum ap_code read_plasticity(struct ap_err *e, const struct ap_spec *s, struct ap_block_spec *b, struct ap_node *n,
-                                    const char *what)
+static enum ap_code read_plasticity(struct ap_err *e, const struct ap_spec *s, struct ap_block_spec *b,
+                                    struct ap_node *n, const char *what)
 {
     if (n->kind == AP_NODE_SCALAR && (strcmp(n->text, "on") == 0 || strcmp(n->text, "off") == 0)) {
         for (int i = 0; i < s->n_proj; i++)
@@ -178,14 +187,15 @@ static enum ap_code read_plasticity(struct ap_err *e, const struct ap_spec *s, s
             if (s->proj[k].name && s->proj[k].rule.present)
                 names[count++] = s->proj[k].name;
         char hint[AP_ERR_HINT];
-        code = ap_err_add(e, AP_EUSAGE, &n->child[i]->at, ap_schema_suggest(n->child[i]->text, names, count, hint),
+        code = ap_err_add(e, AP_EUSAGE, &n->child[i]->at,
+                          ap_schema_suggest(n->child[i]->text, names, count, hint),
                           "%s, plasticity: '%s' is no projection with a rule", what, n->child[i]->text);
     }
     return code;
 }
 
-static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, struct ap_block_spec *b, struct ap_node *list,
-                                 const char *what)
+static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, struct ap_block_spec *b,
+                                 struct ap_node *list, const char *what)
 {
     for (int p = 0; p < s->n_pop; p++)
         b->stim[p] = -1;
@@ -207,11 +217,13 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
         if (found < 0 && !s->n_pop)
             code = AP_EUSAGE; /* a shorthand that was refused may have defined it */
         else if (found < 0)
-            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, ap_schema_suggest(list->child[i]->text, names, count, hint),
+            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at,
+                              ap_schema_suggest(list->child[i]->text, names, count, hint),
                               "%s, present: there is no stimulus '%s'", what, list->child[i]->text);
         else if (s->stim[found].pop >= 0 && b->stim[s->stim[found].pop] >= 0)
-            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, "present one of them", "%s, present: '%s' and '%s' drive the same population",
-                              what, s->stim[found].name, s->stim[b->stim[s->stim[found].pop]].name);
+            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, "present one of them",
+                              "%s, present: '%s' and '%s' drive the same population", what,
+                              s->stim[found].name, s->stim[b->stim[s->stim[found].pop]].name);
         else if (s->stim[found].pop >= 0)
             b->stim[s->stim[found].pop] = found;
     }
@@ -231,7 +243,8 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
     return code;
 }
 
-static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_block_spec *b, struct ap_node *n)
+static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_block_spec *b,
+                               struct ap_node *n)
 {
     char what[AP_ERR_PATH];
     struct block_keys k = {0};
@@ -243,7 +256,8 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
     b->stim = ap_mem_arena_take(e, &s->tree.arena, (size_t)s->n_pop + 1, sizeof *b->stim);
     if (!b->plastic || !b->stim)
         return AP_EMEMORY;
-    enum ap_code code = ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){BLOCK_KEYS, N(BLOCK_KEYS), &k}, 1);
+    enum ap_code code =
+        ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){BLOCK_KEYS, N(BLOCK_KEYS), &k}, 1);
     b->name = k.name;
     b->presentations = k.presentations;
     b->duration = k.duration;
@@ -254,7 +268,8 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
     b->order = k.order;
     for (int i = 0; k.name && &s->block[i] < b; i++)
         if (s->block[i].name && strcmp(s->block[i].name, k.name) == 0)
-            code = ap_err_add(e, AP_EUSAGE, &name->at, "names must differ", "two blocks are called '%s'", k.name);
+            code = ap_err_add(e, AP_EUSAGE, &name->at, "names must differ", "two blocks are called '%s'",
+                              k.name);
     if (k.plasticity && read_plasticity(e, s, b, k.plasticity, what) != AP_OK)
         code = AP_EUSAGE;
     if (read_present(e, s, b, k.present, what) != AP_OK)
@@ -274,7 +289,8 @@ static enum ap_code read_list(struct ap_err *e, struct ap_spec *s, struct ap_nod
         enum ap_code one = ap_schema_expect(e, n, "schedule", AP_NODE_MAP);
         if (one == AP_OK && ap_yamlin_child(n, "repeat")) {
             struct repeat_keys k = {0};
-            one = ap_schema_read(e, &s->tree, n, "schedule, repeat", &(struct ap_keyset){REPEAT_KEYS, 2, &k}, 1);
+            one = ap_schema_read(e, &s->tree, n, "schedule, repeat", &(struct ap_keyset){REPEAT_KEYS, 2, &k},
+                                 1);
             int first = s->n_program;
             if (one == AP_OK && depth >= 4)
                 one = ap_err_add(e, AP_EUSAGE, &n->at, NULL, "schedule: repeats nested deeper than 4");
@@ -289,7 +305,8 @@ static enum ap_code read_list(struct ap_err *e, struct ap_spec *s, struct ap_nod
                     s->program[s->n_program++] = s->program[first + j];
         } else if (one == AP_OK) {
             if (s->n_block == BLOCK_MAX || s->n_program == PROGRAM_MAX)
-                return ap_err_add(e, AP_EUSAGE, &n->at, "use `repeat`", "schedule: more than %d blocks", BLOCK_MAX);
+                return ap_err_add(e, AP_EUSAGE, &n->at, "use `repeat`", "schedule: more than %d blocks",
+                                  BLOCK_MAX);
             one = read_block(e, s, &s->block[s->n_block], n);
             s->program[s->n_program++] = s->n_block++;
         }
@@ -303,16 +320,20 @@ static enum ap_code read_list(struct ap_err *e, struct ap_spec *s, struct ap_nod
 static const char *const WEIGHTS[] = {"coupled", "held", NULL};
 #define OF(field) offsetof(struct ap_integrator_spec, field)
 static const struct ap_key INTEGRATOR_KEYS[] = {
-    {"rtol", AP_KEY_NUMBER, AP_DIM_NONE, OF(rtol), "1e-6", 1e-14, 0.1, NULL, "relative tolerance (bdf, adams)"},
-    {"atol", AP_KEY_NUMBER, AP_DIM_NONE, OF(atol), "1e-8", 1e-300, 1, NULL, "absolute tolerance (bdf, adams)"},
+    {"rtol", AP_KEY_NUMBER, AP_DIM_NONE, OF(rtol), "1e-6", 1e-14, 0.1, NULL,
+     "relative tolerance (bdf, adams)"},
+    {"atol", AP_KEY_NUMBER, AP_DIM_NONE, OF(atol), "1e-8", 1e-300, 1, NULL,
+     "absolute tolerance (bdf, adams)"},
     {"step", AP_KEY_NUMBER, AP_DIM_TIME, OF(step), "0.1 ms", AP_POSITIVE, 1e6, NULL,
      "Euler's step; the first step of each presentation for bdf and adams is a tenth of it"},
-    {"max-step", AP_KEY_NUMBER, AP_DIM_TIME, OF(max_step), "0 ms", 0, 1e9, NULL, "longest step; 0: none (bdf, adams)"},
+    {"max-step", AP_KEY_NUMBER, AP_DIM_TIME, OF(max_step), "0 ms", 0, 1e9, NULL,
+     "longest step; 0: none (bdf, adams)"},
     {"weights", AP_KEY_CHOICE, AP_DIM_NONE, OF(held), "held", 0, 0, WEIGHTS,
      "coupled: plastic weights inside the error control; held: constant between steps, then updated"},
     {"limit", AP_KEY_NUMBER, AP_DIM_POTENTIAL, OF(limit), "1000", AP_POSITIVE, INFINITY, NULL,
      "a potential beyond this stops the run"},
-    {"max-steps", AP_KEY_INTEGER, AP_DIM_NONE, OF(max_steps), "1000000", 1, 1e15, NULL, "steps per presentation at most"},
+    {"max-steps", AP_KEY_INTEGER, AP_DIM_NONE, OF(max_steps), "1000000", 1, 1e15, NULL,
+     "steps per presentation at most"},
     {"noise-grid", AP_KEY_NUMBER, AP_DIM_TIME, OF(noise_grid), "0.5 ms", AP_POSITIVE, 1e6, NULL,
      "spacing of the nodes of band-limited noise (bdf, adams)"},
     {"thread-work", AP_KEY_INTEGER, AP_DIM_NONE, OF(thread_work), "400000", 1, 1e15, NULL,
@@ -329,10 +350,13 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
         n = ap_yamlin_map(e, &s->tree, s->tree.root->at, true);
         AP_TRY(ap_yamlin_put(e, &s->tree, s->tree.root, "integrator", n));
     }
-    static const struct ap_key KIND = {"kind", AP_KEY_NAME, AP_DIM_NONE, 0, "bdf", 0, 0, NULL,
-                                       "an integrator by name: `apical info integrator`"};
+    static const struct ap_key KIND = {
+        "kind", AP_KEY_NAME, AP_DIM_NONE,
+        0,      "bdf",       0,
+        0,      NULL,        "an integrator by name: `apical info integrator`"};
     const char *kind = NULL;
-    const struct ap_keyset sets[] = {{&KIND, 1, &kind}, {INTEGRATOR_KEYS, N(INTEGRATOR_KEYS), &s->integrator}};
+    const struct ap_keyset sets[] = {{&KIND, 1, &kind},
+                                     {INTEGRATOR_KEYS, N(INTEGRATOR_KEYS), &s->integrator}};
     enum ap_code code = ap_schema_read(e, &s->tree, n, "integrator", sets, 2);
     if (!kind)
         return code;

@@ -11,7 +11,6 @@
  * Test: tests/unit/test_schema.c */
 #include "schema.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -33,29 +32,32 @@ static const char *kind_name(enum ap_node_kind kind)
     return kind == AP_NODE_SCALAR ? "a single value" : kind == AP_NODE_LIST ? "a list" : "a map of keys";
 }
 
-enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const char *what, enum ap_node_kind kind)
+enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const char *what,
+                              enum ap_node_kind kind)
 {
     if (n->kind == kind)
         return AP_OK;
-    static const char *const HINT[] = {"write one value", "for example [a, b], or lines that begin with '- '", "for example {key: value}"};
+    static const char *const HINT[] = {"write one value", "for example [a, b], or lines that begin with '- '",
+                                       "for example {key: value}"};
     bool nothing = n->kind == AP_NODE_SCALAR && !*n->text;
-    return ap_err_add(e, AP_EUSAGE, &n->at, HINT[kind], "%s: found %s, expected %s", what, nothing ? "nothing" : kind_name(n->kind),
-                      kind_name(kind));
+    return ap_err_add(e, AP_EUSAGE, &n->at, HINT[kind], "%s: found %s, expected %s", what,
+                      nothing ? "nothing" : kind_name(n->kind), kind_name(kind));
 }
 
 enum ap_code ap_schema_name(struct ap_err *e, const struct ap_place *at, const char *what, const char *name)
 {
-    bool good = isalpha((unsigned char)*name) && strlen(name) <= 48;
-    for (const char *c = name; *c; c++)
-        good = good && (isalnum((unsigned char)*c) || strchr("_.-", *c));
+    static const char LETTERS[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"; /* in any locale */
+    bool good = strspn(name, LETTERS) == strlen(name) && strlen(name) <= 48 && *name &&
+                strspn(name, LETTERS + 52) == 0;
     if (good)
         return AP_OK;
     return ap_err_add(e, AP_EUSAGE, at, "a letter, then letters, digits, '_', '-' or '.', 48 at most",
                       "%s: '%s' is not a name", what, name);
 }
 
-static enum ap_code check_range(struct ap_err *e, const struct ap_place *at, const char *what, const struct ap_key *k,
-                                double value)
+static enum ap_code check_range(struct ap_err *e, const struct ap_place *at, const char *what,
+                                const struct ap_key *k, double value)
 {
     if ((k->min == 0 && k->max == 0) || (value >= k->min && value <= k->max))
         return AP_OK;
@@ -65,23 +67,27 @@ static enum ap_code check_range(struct ap_err *e, const struct ap_place *at, con
     ap_unit_shortest(k->max, high);
     const char *unit = ap_unit_name(k->dim, false), *space = *unit ? " " : "";
     if (k->min == AP_POSITIVE && isinf(k->max))
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value greater than 0", what, found);
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value greater than 0", what,
+                          found);
     if (k->min == AP_POSITIVE)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value greater than 0 and at most %s%s%s", what,
-                          found, high, space, unit);
+        return ap_err_add(e, AP_EUSAGE, at, NULL,
+                          "%s: found %s, expected a value greater than 0 and at most %s%s%s", what, found,
+                          high, space, unit);
     if (isinf(k->max))
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected at least %s%s%s", what, found, low, space, unit);
-    return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value from %s to %s%s%s", what, found, low, high,
-                      space, unit);
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected at least %s%s%s", what, found, low,
+                          space, unit);
+    return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value from %s to %s%s%s", what, found,
+                      low, high, space, unit);
 }
 
 /* Writes a number back as its canonical text, "100 ms" for "0.1 s". */
-static enum ap_code canonical_number(struct ap_err *e, struct ap_tree *t, struct ap_node *n, struct ap_quantity q,
-                                     enum ap_dim dim)
+static enum ap_code canonical_number(struct ap_err *e, struct ap_tree *t, struct ap_node *n,
+                                     struct ap_quantity q, enum ap_dim dim)
 {
     char digits[32], text[64];
     const char *unit = ap_unit_name(dim, q.physical);
-    int length = snprintf(text, sizeof text, "%s%s%s", ap_unit_shortest(q.value, digits), *unit ? " " : "", unit);
+    int length =
+        snprintf(text, sizeof text, "%s%s%s", ap_unit_shortest(q.value, digits), *unit ? " " : "", unit);
     n->text = ap_mem_arena_text(e, &t->arena, text, (size_t)length);
     return n->text ? AP_OK : AP_EMEMORY;
 }
@@ -95,7 +101,8 @@ static enum ap_code read_number(struct ap_err *e, struct ap_tree *t, struct ap_n
     return canonical_number(e, t, n, *q, k->dim);
 }
 
-static enum ap_code read_choice(struct ap_err *e, struct ap_node *n, const char *what, const struct ap_key *k, int *out)
+static enum ap_code read_choice(struct ap_err *e, struct ap_node *n, const char *what, const struct ap_key *k,
+                                int *out)
 {
     AP_TRY(ap_schema_expect(e, n, what, AP_NODE_SCALAR));
     int count = 0;
@@ -105,8 +112,8 @@ static enum ap_code read_choice(struct ap_err *e, struct ap_node *n, const char 
             return AP_OK;
         }
     char hint[AP_ERR_HINT];
-    return ap_err_add(e, AP_EUSAGE, &n->at, ap_schema_suggest(n->text, k->choices, count, hint), "%s: '%s' is unknown",
-                      what, n->text);
+    return ap_err_add(e, AP_EUSAGE, &n->at, ap_schema_suggest(n->text, k->choices, count, hint),
+                      "%s: '%s' is unknown", what, n->text);
 }
 
 static enum ap_code read_key(struct ap_err *e, struct ap_tree *t, struct ap_node *n, const char *what,
@@ -127,19 +134,21 @@ static enum ap_code read_key(struct ap_err *e, struct ap_tree *t, struct ap_node
     case AP_KEY_PAIR:
         AP_TRY(ap_schema_expect(e, n, what, AP_NODE_LIST));
         if (n->n != 2)
-            return ap_err_add(e, AP_EUSAGE, &n->at, "for example [0, 1]", "%s: found %d values, expected [low, high]", what,
-                              n->n);
+            return ap_err_add(e, AP_EUSAGE, &n->at, "for example [0, 1]",
+                              "%s: found %d values, expected [low, high]", what, n->n);
         for (int i = 0; i < 2; i++) {
             AP_TRY(read_number(e, t, n->child[i], what, k, &q));
             ((double *)out)[i] = q.value;
         }
         if (((double *)out)[0] > ((double *)out)[1])
-            return ap_err_add(e, AP_EUSAGE, &n->at, "write the smaller value first", "%s: low is greater than high", what);
+            return ap_err_add(e, AP_EUSAGE, &n->at, "write the smaller value first",
+                              "%s: low is greater than high", what);
         return AP_OK;
     case AP_KEY_INTEGER: {
         AP_TRY(ap_schema_expect(e, n, what, AP_NODE_SCALAR));
         bool any = k->min == 0 && k->max == 0;
-        return ap_unit_integer(e, &n->at, what, n->text, any ? INT64_MIN : (int64_t)k->min,
+        bool lowest = any || k->min <= -9.2e18; /* AP_POSITIVE rounds up to 1 */
+        return ap_unit_integer(e, &n->at, what, n->text, lowest ? INT64_MIN : (int64_t)ceil(k->min),
                                any || k->max >= 9.2e18 ? INT64_MAX : (int64_t)k->max, out);
     }
     case AP_KEY_SWITCH: {
@@ -168,7 +177,8 @@ static enum ap_code read_key(struct ap_err *e, struct ap_tree *t, struct ap_node
 }
 
 /* A default, parsed into the map as if it had been written there. */
-static struct ap_node *write_default(struct ap_err *e, struct ap_tree *t, struct ap_node *map, const struct ap_key *k)
+static struct ap_node *write_default(struct ap_err *e, struct ap_tree *t, struct ap_node *map,
+                                     const struct ap_key *k)
 {
     struct ap_node *n;
     if (k->kind == AP_KEY_PAIR) {
@@ -233,8 +243,9 @@ enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node 
         const char *names[64];
         int n = key_names(sets, n_sets, names);
         char hint[AP_ERR_HINT];
-        code = ap_err_add(e, AP_EUSAGE, &map->child[c]->key_at, ap_schema_suggest(map->child[c]->key, names, n, hint),
-                          "%s: unknown key '%s'", what, map->child[c]->key);
+        code = ap_err_add(e, AP_EUSAGE, &map->child[c]->key_at,
+                          ap_schema_suggest(map->child[c]->key, names, n, hint), "%s: unknown key '%s'", what,
+                          map->child[c]->key);
     }
     for (int s = 0; s < n_sets; s++)
         for (int i = 0; i < sets[s].n; i++) {

@@ -54,7 +54,8 @@ enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node 
 bool ap_schema_misspelt(const struct ap_node *map, const char *key, const char *const *known, int n);
 
 /* Requires a node of a kind. */
-enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const char *what, enum ap_node_kind kind);
+enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const char *what,
+                              enum ap_node_kind kind);
 
 /* A name that may stand for a population, projection or block: [A-Za-z][A-Za-z0-9_.-]*, at most 48 bytes. */
 enum ap_code ap_schema_name(struct ap_err *e, const struct ap_place *at, const char *what, const char *name);

@@ -29,8 +29,9 @@ static bool find_part(const struct ap_run *run, int report, const struct ap_sele
     return false;
 }
 
-enum ap_code ap_series_gather(struct ap_err *e, struct ap_arena *a, const struct ap_run *run, const struct ap_selection *of,
-                              int comp, int block, int64_t limit, struct ap_series *out, bool *found)
+enum ap_code ap_series_gather(struct ap_err *e, struct ap_arena *a, const struct ap_run *run,
+                              const struct ap_selection *of, int comp, int block, int64_t limit,
+                              struct ap_series *out, bool *found)
 {
     const struct ap_spec *s = run->spec;
     *found = false;
@@ -40,7 +41,8 @@ enum ap_code ap_series_gather(struct ap_err *e, struct ap_arena *a, const struct
         if (!find_part(run, report, of, comp, &part, &element))
             continue;
         for (size_t i = 0; i < run->n_frames; i++)
-            if (run->frames[i]->report == (uint32_t)report && run->frames[i]->presentation < run->n_presented &&
+            if (run->frames[i]->report == (uint32_t)report &&
+                run->frames[i]->presentation < run->n_presented &&
                 run->presented[run->frames[i]->presentation]->block == (uint32_t)block)
                 last = i;
         if (last == SIZE_MAX)
@@ -66,7 +68,8 @@ enum ap_code ap_series_gather(struct ap_err *e, struct ap_arena *a, const struct
                 at += f->n_frames;
             }
             frames = at;
-            if (!fill && !(values = ap_mem_arena_take(e, a, frames * (size_t)(of->last - of->first), sizeof *values)))
+            if (!fill &&
+                !(values = ap_mem_arena_take(e, a, frames * (size_t)(of->last - of->first), sizeof *values)))
                 return AP_EMEMORY;
         }
         *out = (struct ap_series){

@@ -67,8 +67,8 @@ static void error_value(const struct ap_signal_view *v, double gain, double offs
         out[i] = v->rate[i] - out[i];
 }
 
-static void error_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double gain, double offset,
-                         double *out)
+static void error_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double gain,
+                         double offset, double *out)
 {
     for (size_t i = 0; i < v->n; i++)
         v->scratch[i] = offset + gain * v->comp[i];
@@ -82,7 +82,8 @@ static void dendritic_error_value(const struct ap_signal_view *v, double *out)
     error_value(v, v->gain, v->offset, out);
 }
 
-static void dendritic_error_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double *out)
+static void dendritic_error_change(const struct ap_signal_view *v, const struct ap_signal_change *d,
+                                   double *out)
 {
     error_change(v, d, v->gain, v->offset, out);
 }
@@ -100,17 +101,27 @@ static void input_error_change(const struct ap_signal_view *v, const struct ap_s
 static const struct ap_signal_row SIGNALS[] = {
     {{"rate", "phi(soma), the firing rate", "rate", "", NULL, 0}, false, rate_value, rate_change},
     {{"slope", "phi'(soma)", "rate/potential", "", NULL, 0}, false, slope_value, slope_change},
-    {{"potential", "potential(compartment)", "potential", "", NULL, 0}, true, potential_value, potential_change},
+    {{"potential", "potential(compartment)", "potential", "", NULL, 0},
+     true,
+     potential_value,
+     potential_change},
     {{"dendritic-error",
-      "rate - phi(attenuated potential of the compartment): what the soma does beyond this dendrite's prediction", "rate",
-      "Sacramento et al. 2018, eqs. 7, 8", NULL, 0},
-     true, dendritic_error_value, dendritic_error_change},
-    {{"input-error", "rate - phi(potential of the compartment), not attenuated", "rate", "Sacramento et al. 2018, eq. 10",
-      NULL, 0},
-     true, input_error_value, input_error_change},
-    {{"rest-minus", "resting potential - potential of the compartment", "potential", "Sacramento et al. 2018, eq. 9", NULL,
-      0},
-     true, rest_minus_value, rest_minus_change},
+      "rate - phi(attenuated potential of the compartment): what the soma does beyond this dendrite's "
+      "prediction",
+      "rate", "Sacramento et al. 2018, eqs. 7, 8", NULL, 0},
+     true,
+     dendritic_error_value,
+     dendritic_error_change},
+    {{"input-error", "rate - phi(potential of the compartment), not attenuated", "rate",
+      "Sacramento et al. 2018, eq. 10", NULL, 0},
+     true,
+     input_error_value,
+     input_error_change},
+    {{"rest-minus", "resting potential - potential of the compartment", "potential",
+      "Sacramento et al. 2018, eq. 9", NULL, 0},
+     true,
+     rest_minus_value,
+     rest_minus_change},
 };
 
 const struct ap_table ap_signal_table = {

@@ -9,14 +9,14 @@
 /* What a signal may look at: arrays over the neurons of one population, all [n]. */
 struct ap_signal_view {
     size_t n;
-    const double *soma;      /* potential of the soma */
-    const double *rate;      /* phi(soma) */
-    const double *comp;      /* potential of the compartment that the signal names, NULL when none */
-    double gain, offset;     /* attenuated prediction of the soma by that compartment: offset + gain * comp */
-    double rest;             /* resting potential of that compartment */
+    const double *soma;  /* potential of the soma */
+    const double *rate;  /* phi(soma) */
+    const double *comp;  /* potential of the compartment that the signal names, NULL when none */
+    double gain, offset; /* attenuated prediction of the soma by that compartment: offset + gain * comp */
+    double rest;         /* resting potential of that compartment */
     const struct ap_transfer_row *transfer;
-    const double *param;     /* of the transfer function */
-    double *scratch;         /* [n] */
+    const double *param; /* of the transfer function */
+    double *scratch;     /* [n] */
 };
 
 /* A direction in which the same arrays change, for Jacobian products. */

@@ -75,20 +75,25 @@ static const char *likely_cause(const struct ap_sim *x, const struct ap_block_sp
         learns = learns || (x->c->proj[i].plastic && b->plastic[i]);
     for (int p = 0; p < x->c->n_pop; p++) {
         const char *name = x->c->pop[p].spec->transfer->row.name;
-        bounded = bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
+        bounded =
+            bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
     }
     if (learns && !bounded)
-        return "likely cause: a learning rate is too high, or feedback grows through an unbounded transfer function; "
+        return "likely cause: a learning rate is too high, or feedback grows through an unbounded transfer "
+               "function; "
                "`plasticity: off` tells which";
     if (learns)
-        return "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it acts on";
+        return "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it "
+               "acts on";
     if (!bounded)
-        return "likely cause: feedback through an unbounded transfer function; lower the apical or nudging conductance, or "
+        return "likely cause: feedback through an unbounded transfer function; lower the apical or nudging "
+               "conductance, or "
                "the weights, or use logistic";
     return "likely cause: the integrator's `step` is too long, or a weight is too large";
 }
 
-static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k, size_t at)
+static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b,
+                             uint64_t k, size_t at)
 {
     char where[AP_ERR_PATH], value[32];
     ap_circuit_where(x->c, at, where);
@@ -96,13 +101,18 @@ static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const str
     if (isfinite(u))
         snprintf(value, sizeof value, "%.4g", u);
     else
-        snprintf(value, sizeof value, "%s", isnan(u) ? "not a number" : u > 0 ? "infinite" : "minus infinite");
-    return ap_err_add(e, AP_ENUMERIC, NULL, likely_cause(x, b),
-                      "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)", where,
-                      value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
+        snprintf(value, sizeof value, "%s",
+                 isnan(u) ? "not a number"
+                 : u > 0  ? "infinite"
+                          : "minus infinite");
+    return ap_err_add(
+        e, AP_ENUMERIC, NULL, likely_cause(x, b),
+        "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)",
+        where, value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
 }
 
-static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
+static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b,
+                                uint64_t k)
 {
     double limit = x->spec->integrator.limit;
     for (size_t i = 0; i < x->c->n_membrane; i++)
@@ -124,18 +134,20 @@ static enum ap_code gave_up(struct ap_err *e, struct ap_sim *x, const struct ap_
         if (!(fabs(dy[i]) <= fabs(dy[worst])))
             worst = i;
     ap_circuit_where(x->c, worst, where);
-    ap_err_add(e, AP_ENUMERIC, NULL, likely_cause(x, b),
-               "the integrator stopped at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
-               x->time + x->g.t, b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
+    ap_err_add(
+        e, AP_ENUMERIC, NULL, likely_cause(x, b),
+        "the integrator stopped at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
+        x->time + x->g.t, b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
     ap_mem_free(dy);
     return AP_ENUMERIC;
 }
 
 static enum ap_code too_many(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
 {
-    ap_err_add(e, AP_ENUMERIC, NULL, "raise `max-steps` or loosen `rtol`, unless something changes absurdly fast",
-               "more than %lld steps in presentation %llu of block %s", (long long)x->spec->integrator.max_steps,
-               (unsigned long long)k, b->name);
+    ap_err_add(e, AP_ENUMERIC, NULL,
+               "raise `max-steps` or loosen `rtol`, unless something changes absurdly fast",
+               "more than %lld steps in presentation %llu of block %s",
+               (long long)x->spec->integrator.max_steps, (unsigned long long)k, b->name);
     return gave_up(e, x, b, k);
 }
 
@@ -199,8 +211,9 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
+    x->rhs.drifts = false;
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
-    if (held)
+    if (held && adaptive)
         ap_plasticity_begin(&x->plasticity);
     AP_TRY(ap_record_begin(e, &x->recorder, b, k));
     AP_TRY(ap_integrate_begin(e, &x->g));
@@ -227,13 +240,15 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
             if (averages)
                 ap_record_step(&x->recorder, h, true);
             if (held)
-                ap_plasticity_step(&x->plasticity, h);
+                ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
     }
+    x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
         if (x->c->pop[p].clamped)
-            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value, x->c->pop[p].n * sizeof(double));
+            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value,
+                   x->c->pop[p].n * sizeof(double));
     if (x->rhs.noise)
         ap_noise_finish(&x->noise, b->duration);
     const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k, pattern, x->time, b->duration};

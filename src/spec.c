@@ -29,11 +29,12 @@ static const struct ap_key HEAD_KEYS[] = {
 #undef OF
 #define ROOT(i) offsetof(struct root_keys, node) + (i) * sizeof(struct ap_node *)
 static const struct ap_key ROOT_KEYS[] = {
-    {"potential", AP_KEY_CHOICE, AP_DIM_NONE, offsetof(struct root_keys, potential), "dimensionless", 0, 0, POTENTIAL,
-     "unit of all potentials"},
+    {"potential", AP_KEY_CHOICE, AP_DIM_NONE, offsetof(struct root_keys, potential), "dimensionless", 0, 0,
+     POTENTIAL, "unit of all potentials"},
     {"cells", AP_KEY_NODE, AP_DIM_NONE, ROOT(0), "", 0, 0, NULL, "cells as trees of compartments"},
     {"populations", AP_KEY_NODE, AP_DIM_NONE, ROOT(1), "", 0, 0, NULL, "groups of equal cells"},
-    {"projections", AP_KEY_NODE, AP_DIM_NONE, ROOT(2), "", 0, 0, NULL, "who projects to whom, with which rule"},
+    {"projections", AP_KEY_NODE, AP_DIM_NONE, ROOT(2), "", 0, 0, NULL,
+     "who projects to whom, with which rule"},
     {"stimuli", AP_KEY_NODE, AP_DIM_NONE, ROOT(3), "", 0, 0, NULL, "what drives clamped populations"},
     {"schedule", AP_KEY_NODE, AP_DIM_NONE, ROOT(4), "", 0, 0, NULL, "blocks of presentations"},
     {"integrator", AP_KEY_NODE, AP_DIM_NONE, ROOT(5), "", 0, 0, NULL, "method and tolerances"},
@@ -96,8 +97,8 @@ static size_t name_length(const char *text)
     return strcspn(text, "/[");
 }
 
-enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, const char *what,
-                            const char *text, struct ap_selection *out)
+enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at,
+                            const char *what, const char *text, struct ap_selection *out)
 {
     char pop[128], hint[AP_ERR_HINT];
     size_t length = name_length(text);
@@ -110,8 +111,8 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
         int n = 0;
         for (; n < s->n_pop && n < 64; n++)
             names[n] = s->pop[n].name;
-        return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(pop, names, n, hint), "%s: there is no population '%s'", what,
-                          pop);
+        return ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(pop, names, n, hint),
+                          "%s: there is no population '%s'", what, pop);
     }
     out->last = s->pop[out->pop].n;
     const char *rest = text + length;
@@ -144,9 +145,10 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
     if (s->pop[out->pop].n == 0)
         return AP_EUSAGE; /* reported with the population */
     if (first < 0 || last <= first || last > s->pop[out->pop].n)
-        return ap_err_add(e, AP_EUSAGE, at, "neurons are counted from 0, and the last one named is not included",
-                          "%s: '%s' selects outside the %lld neurons of %s", what, text, (long long)s->pop[out->pop].n,
-                          pop);
+        return ap_err_add(e, AP_EUSAGE, at,
+                          "neurons are counted from 0, and the last one named is not included",
+                          "%s: '%s' selects outside the %lld neurons of %s", what, text,
+                          (long long)s->pop[out->pop].n, pop);
     out->first = first;
     out->last = last;
     out->ranged = true;
@@ -176,15 +178,17 @@ static void sort_errors(struct ap_err *e, int first, const char *file)
     for (int i = first + 1; e && i < e->n; i++) {
         struct ap_diag d = e->diag[i];
         int k = i;
-        for (; k > first && strcmp(d.file, file) == 0 && strcmp(e->diag[k - 1].file, file) == 0 &&
-               (e->diag[k - 1].line > d.line || (e->diag[k - 1].line == d.line && e->diag[k - 1].col > d.col));
+        for (;
+             k > first && strcmp(d.file, file) == 0 && strcmp(e->diag[k - 1].file, file) == 0 &&
+             (e->diag[k - 1].line > d.line || (e->diag[k - 1].line == d.line && e->diag[k - 1].col > d.col));
              k--)
             e->diag[k] = e->diag[k - 1];
         e->diag[k] = d;
     }
     for (int i = first + 1; e && i < e->n;) { /* a map that two readers wanted is one mistake */
         const struct ap_diag *a = &e->diag[i - 1], *b = &e->diag[i];
-        if (a->line == b->line && a->col == b->col && strcmp(a->file, b->file) == 0 && strcmp(a->text, b->text) == 0) {
+        if (a->line == b->line && a->col == b->col && strcmp(a->file, b->file) == 0 &&
+            strcmp(a->text, b->text) == 0) {
             memmove(e->diag + i, e->diag + i + 1, (size_t)(e->n - i - 1) * sizeof *e->diag);
             e->n--;
         } else
@@ -208,11 +212,13 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     struct root_keys k = {0};
     const struct ap_node *first = s->tree.root->n ? s->tree.root->child[0] : NULL;
     if (!first || strcmp(first->key, "version") != 0)
-        return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at, "a circuit file begins with `version: 1`",
-                          "the first key must be 'version'");
+        return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at,
+                          "a circuit file begins with `version: 1`", "the first key must be 'version'");
     const struct ap_node *version = s->tree.root->child[0];
-    if (version->kind != AP_NODE_SCALAR || strcmp(version->text, "1") != 0) /* the rest may mean something else there */
-        return ap_err_add(e, AP_EUSAGE, &version->at, "use the apical that this file was written for, or `version: 1`",
+    if (version->kind != AP_NODE_SCALAR ||
+        strcmp(version->text, "1") != 0) /* the rest may mean something else there */
+        return ap_err_add(e, AP_EUSAGE, &version->at,
+                          "use the apical that this file was written for, or `version: 1`",
                           "version: found %s, this apical (%s) reads version 1",
                           version->kind == AP_NODE_SCALAR ? version->text : "no number", AP_VERSION);
     enum ap_code code = ap_expand_microcircuit(e, &s->tree);
@@ -241,7 +247,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     return one != AP_OK ? one : code;
 }
 
-static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets, enum ap_code code)
+static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets,
+                              enum ap_code code)
 {
     for (int i = 0, read = code == AP_OK; read && i < n_sets; i++) {
         enum ap_code one = ap_yamlin_set(e, &s->tree, sets[i]);
@@ -259,8 +266,8 @@ static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *c
     return NULL;
 }
 
-struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets, int n_sets,
-                              struct ap_err *e)
+struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets,
+                              int n_sets, struct ap_err *e)
 {
     struct ap_spec *s = ap_mem_array(e, 1, sizeof *s, "circuit description");
     if (!s)

@@ -17,8 +17,8 @@ enum ap_comp_kind {
 };
 
 struct ap_couple {
-    int from;              /* compartment of the same cell whose potential pulls on this one */
-    double conductance;    /* 1/ms or nS */
+    int from;           /* compartment of the same cell whose potential pulls on this one */
+    double conductance; /* 1/ms or nS */
 };
 
 struct ap_comp_spec {
@@ -37,8 +37,8 @@ struct ap_cell_spec {
     struct ap_place at;
     struct ap_comp_spec *comp;
     int n_comp;
-    int soma;              /* index of the compartment whose potential gives the rate: the first one */
-    int *order;            /* [n_comp] compartments such that `adds` come before their sum */
+    int soma;   /* index of the compartment whose potential gives the rate: the first one */
+    int *order; /* [n_comp] compartments such that `adds` come before their sum */
 };
 
 struct ap_pop_spec {
@@ -48,7 +48,7 @@ struct ap_pop_spec {
     int64_t n;
     const struct ap_transfer_row *transfer;
     double transfer_param[AP_TRANSFER_PARAMS];
-    double noise;          /* potential / sqrt(ms), of the soma */
+    double noise; /* potential / sqrt(ms), of the soma */
 };
 
 /* ---- projections and rules ------------------------------------------------------------------------ */
@@ -62,10 +62,10 @@ struct ap_signal_ref {
 struct ap_rule_spec {
     bool present;
     struct ap_place at;
-    const char *kind_name;           /* row of the rule table */
+    const char *kind_name; /* row of the rule table */
     struct ap_signal_ref post, pre;
-    double rate;                     /* eta [1/ms] */
-    double lowpass;                  /* tau_w [ms], 0: none */
+    double rate;    /* eta [1/ms] */
+    double lowpass; /* tau_w [ms], 0: none */
 };
 
 enum ap_connect { AP_CONNECT_DENSE, AP_CONNECT_ONE };
@@ -78,25 +78,25 @@ struct ap_init_spec {
     struct ap_place at;
     double number[4];
     int n_numbers;
-    int other;                       /* projection named in the call, -1: none */
-    const char *file;                /* file(path, dataset) */
+    int other;        /* projection named in the call, -1: none */
+    const char *file; /* file(path, dataset) */
     const char *dataset;
 };
 
 struct ap_proj_spec {
     const char *name;
     struct ap_place at;
-    int pre, post;                   /* populations */
-    int pre_comp;                    /* potential of this compartment is sent; -1: the rate */
+    int pre, post; /* populations */
+    int pre_comp;  /* potential of this compartment is sent; -1: the rate */
     int post_comp;
-    int connect;                     /* enum ap_connect */
+    int connect; /* enum ap_connect */
     struct ap_init_spec init;
     struct ap_rule_spec rule;
-    bool nudges;                     /* pulls on the post compartment: conductance * (source - v) */
-    double conductance;              /* 1/ms or nS */
-    int form;                        /* enum ap_nudge_form */
-    double reversal[2];              /* inhibitory, excitatory: conductance form */
-    int gate;                        /* enum ap_gate */
+    bool nudges;        /* pulls on the post compartment: conductance * (source - v) */
+    double conductance; /* 1/ms or nS */
+    int form;           /* enum ap_nudge_form */
+    double reversal[2]; /* inhibitory, excitatory: conductance form */
+    int gate;           /* enum ap_gate */
 };
 
 /* ---- stimuli and schedule ------------------------------------------------------------------------- */
@@ -109,11 +109,11 @@ struct ap_stim_params {
     const char *file;
     int64_t first, count;
     double on, off, scale;
-    const char *input;               /* teacher network: population that it looks at */
+    const char *input; /* teacher network: population that it looks at */
     int64_t hidden;
     double gain[2];
     const char *network_transfer;
-    int input_pop;                   /* resolved */
+    int input_pop; /* resolved */
     const struct ap_transfer_row *network_row;
     double network_param[AP_TRANSFER_PARAMS];
 };
@@ -121,11 +121,11 @@ struct ap_stim_params {
 struct ap_stim_spec {
     const char *name;
     struct ap_place at;
-    int pop;                         /* the clamped population that it drives */
+    int pop; /* the clamped population that it drives */
     const struct ap_stimulus_row *row;
     struct ap_stim_params p;
-    double smoothing;                /* tau_0 [ms] */
-    int as;                          /* 0 rate, 1 potential */
+    double smoothing; /* tau_0 [ms] */
+    int as;           /* 0 rate, 1 potential */
 };
 
 enum ap_order { AP_ORDER_SEQUENCE, AP_ORDER_SHUFFLED };
@@ -134,19 +134,19 @@ struct ap_block_spec {
     const char *name;
     struct ap_place at;
     int64_t presentations;
-    double duration;                 /* ms */
+    double duration; /* ms */
     bool teacher, noise, reset, restart;
-    bool *plastic;                   /* [n_proj] */
-    int *stim;                       /* [n_pop] stimulus of each clamped population, -1 */
-    int order;                       /* enum ap_order */
+    bool *plastic; /* [n_proj] */
+    int *stim;     /* [n_pop] stimulus of each clamped population, -1 */
+    int order;     /* enum ap_order */
 };
 
 /* ---- what comes out ------------------------------------------------------------------------------- */
 
 /* population, population/compartment, population[first:last]. */
 struct ap_selection {
-    int pop, comp;                   /* comp -1: not named */
-    int64_t first, last;             /* neurons, last exclusive */
+    int pop, comp;       /* comp -1: not named */
+    int64_t first, last; /* neurons, last exclusive */
     bool ranged;
 };
 
@@ -155,11 +155,11 @@ struct ap_report_spec {
     struct ap_place at;
     struct ap_selection *of;
     int n_of;
-    const char **compartment;        /* n_compartment 0: all */
+    const char **compartment; /* n_compartment 0: all */
     int n_compartment;
-    double every;                    /* ms */
-    bool *during;                    /* [n_block] */
-    int64_t limit;                   /* presentations per block, 0: all */
+    double every;  /* ms */
+    bool *during;  /* [n_block] */
+    int64_t limit; /* presentations per block, 0: all */
 };
 
 struct ap_probe_spec {
@@ -167,29 +167,29 @@ struct ap_probe_spec {
     struct ap_place at;
     const struct ap_probe_row *row;
     struct ap_selection of, target;
-    int proj, other;                 /* projections named, -1 */
+    int proj, other; /* projections named, -1 */
 };
 
 struct ap_figure_spec {
-    const char *name;                /* of the PNG, without .png */
+    const char *name; /* of the PNG, without .png */
     struct ap_place at;
     const struct ap_figure_row *row;
     /* what the rows' keys fill */
     struct ap_node *of_node, *proj_node, *probe_node, *during_node;
-    int64_t limit;                   /* presentations drawn per block, 0: as many as were recorded */
+    int64_t limit; /* presentations drawn per block, 0: as many as were recorded */
     bool log_scale;
-    int64_t average;                 /* presentations per point of a learning curve */
-    int64_t tiles;                   /* receptive fields drawn at most */
-    double range;                    /* symmetric colour limit, 0: from the data */
+    int64_t average; /* presentations per point of a learning curve */
+    int64_t tiles;   /* receptive fields drawn at most */
+    double range;    /* symmetric colour limit, 0: from the data */
     const char *title;
     /* resolved from the nodes */
     struct ap_selection *of;
     int n_of;
-    int *proj;                       /* projections named; n_proj 0: all */
+    int *proj; /* projections named; n_proj 0: all */
     int n_proj;
     int *probe;
     int n_probe;
-    bool *during;                    /* [n_block] */
+    bool *during; /* [n_block] */
 };
 
 /* A row of the figure table (figure.c). */
@@ -199,30 +199,31 @@ struct ap_figure_row {
     /* Whether the figure can be drawn at all: NULL when the keys' own checks suffice. */
     enum ap_code (*check)(struct ap_err *e, const struct ap_spec *s, const struct ap_figure_spec *f);
     /* Draws one PNG to `path`. AP_EUSAGE with a hint when the run holds no data for it. */
-    enum ap_code (*draw)(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f, const char *path);
+    enum ap_code (*draw)(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f,
+                         const char *path);
 };
 
 struct ap_integrator_spec {
     const struct ap_integrator_row *row;
     double rtol, atol;
-    double step;                     /* Euler's step; the first step of CVODE [ms] */
-    double max_step;                 /* 0: none [ms] */
-    int held;                        /* weights: 0 coupled, 1 held */
-    double limit;                    /* absurd potential */
-    int64_t max_steps;               /* per presentation */
-    int64_t thread_work;             /* multiply-adds per right-hand side from which threads pay */
-    double noise_grid, noise_tau;    /* band-limited noise [ms] */
+    double step;                  /* Euler's step; the first step of CVODE [ms] */
+    double max_step;              /* 0: none [ms] */
+    int held;                     /* weights: 0 coupled, 1 held */
+    double limit;                 /* absurd potential */
+    int64_t max_steps;            /* per presentation */
+    int64_t thread_work;          /* multiply-adds per right-hand side from which threads pay */
+    double noise_grid, noise_tau; /* band-limited noise [ms] */
 };
 
 struct ap_spec {
-    struct ap_tree tree;             /* canonical and explicit after reading */
+    struct ap_tree tree; /* canonical and explicit after reading */
     const char *file;
-    char folder[AP_ERR_PATH];        /* of the circuit file: data paths are relative to it */
-    char *canonical;                 /* text of the tree */
+    char folder[AP_ERR_PATH]; /* of the circuit file: data paths are relative to it */
+    char *canonical;          /* text of the tree */
     int64_t version;
     const char *name, *about;
     int64_t seed;
-    bool physical;                   /* potentials in mV */
+    bool physical; /* potentials in mV */
     struct ap_cell_spec *cell;
     int n_cell;
     struct ap_pop_spec *pop;
@@ -231,10 +232,11 @@ struct ap_spec {
     int n_proj;
     struct ap_stim_spec *stim;
     int n_stim;
-    bool network_known, stim_known;  /* while reading: no cell, population, projection; no stimulus was refused */
+    bool network_known,
+        stim_known; /* while reading: no cell, population, projection; no stimulus was refused */
     struct ap_block_spec *block;
     int n_block;
-    int *program;                    /* [n_program] blocks in order of execution, repeats unrolled */
+    int *program; /* [n_program] blocks in order of execution, repeats unrolled */
     int n_program;
     struct ap_integrator_spec integrator;
     struct ap_report_spec *report;
@@ -246,8 +248,8 @@ struct ap_spec {
 };
 
 /* ap_spec_read and ap_spec_free are public (apical.h). This reads from memory; `file` names it in messages. */
-struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets, int n_sets,
-                              struct ap_err *e);
+struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets,
+                              int n_sets, struct ap_err *e);
 
 int ap_spec_population(const struct ap_spec *s, const char *name);
 int ap_spec_projection(const struct ap_spec *s, const char *name);
@@ -265,18 +267,20 @@ bool ap_spec_misspelt(const struct ap_spec *s, const char *section);
 enum ap_code ap_spec_path(struct ap_err *e, const struct ap_spec *s, const char *file, char out[AP_ERR_PATH]);
 
 /* The parts of reading, one file each. They add errors and go on. */
-enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t); /* expand.c: shorthand to explicit */
-enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s);           /* cell.c: cells: and built-in ones */
-enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s);        /* network.c: populations, projections */
-enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s);       /* schedule.c: stimuli, schedule */
-enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s);         /* output.c: record, probes, figures */
+enum ap_code ap_expand_microcircuit(struct ap_err *e,
+                                    struct ap_tree *t);             /* expand.c: shorthand to explicit */
+enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s);     /* cell.c: cells: and built-in ones */
+enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s);  /* network.c: populations, projections */
+enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s); /* schedule.c: stimuli, schedule */
+enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s);   /* output.c: record, probes, figures */
 
 /* softplus(0.1, 1, 3): a transfer function with its parameters. */
-enum ap_code ap_network_transfer(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
-                                 const struct ap_transfer_row **row, double param[AP_TRANSFER_PARAMS]);
+enum ap_code ap_network_transfer(struct ap_err *e, const struct ap_place *at, const char *what,
+                                 const char *text, const struct ap_transfer_row **row,
+                                 double param[AP_TRANSFER_PARAMS]);
 
 /* "hidden1.pyr/apical[0:3]" */
-enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, const char *what,
-                            const char *text, struct ap_selection *out);
+enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at,
+                            const char *what, const char *text, struct ap_selection *out);
 
 #endif

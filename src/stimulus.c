@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-#define N(keys) ((int)(sizeof keys / sizeof *keys))
+#define N(keys)   ((int)(sizeof keys / sizeof *keys))
 #define OF(field) offsetof(struct ap_stim_params, field)
 
 static const struct ap_stim_params *params(const struct ap_stimulus *st)
@@ -32,7 +32,8 @@ static struct ap_rng_stream stream(const struct ap_stimulus *st, enum ap_rng_pur
 /* ---- patterns: written in the file ----------------------------------------------------------------- */
 
 static const struct ap_key PATTERNS_KEYS[] = {
-    {"values", AP_KEY_NODE, AP_DIM_NONE, OF(values), AP_REQUIRED, 0, 0, NULL, "list of patterns, each a list of numbers"},
+    {"values", AP_KEY_NODE, AP_DIM_NONE, OF(values), AP_REQUIRED, 0, 0, NULL,
+     "list of patterns, each a list of numbers"},
 };
 
 static enum ap_code patterns_open(struct ap_err *e, struct ap_stimulus *st)
@@ -52,8 +53,9 @@ static enum ap_code patterns_open(struct ap_err *e, struct ap_stimulus *st)
         const struct ap_node *row = values->child[i];
         AP_TRY(ap_schema_expect(e, row, what, AP_NODE_LIST));
         if ((size_t)row->n != st->n) {
-            code = ap_err_add(e, AP_EUSAGE, &row->at, "one value per neuron", "%s: found %d values, expected %zu, the size of %s", what,
-                              row->n, st->n, st->spec->pop[st->stim->pop].name);
+            code = ap_err_add(e, AP_EUSAGE, &row->at, "one value per neuron",
+                              "%s: found %d values, expected %zu, the size of %s", what, row->n, st->n,
+                              st->spec->pop[st->stim->pop].name);
             continue;
         }
         for (int j = 0; j < row->n; j++) {
@@ -75,9 +77,12 @@ static void patterns_pattern(const struct ap_stimulus *st, uint64_t index, doubl
 /* ---- random ---------------------------------------------------------------------------------------- */
 
 static const struct ap_key RANDOM_KEYS[] = {
-    {"range", AP_KEY_PAIR, AP_DIM_NONE, OF(range), "[0, 1]", 0, 0, NULL, "values are drawn uniformly from [low, high]"},
-    {"patterns", AP_KEY_INTEGER, AP_DIM_NONE, OF(patterns), "1", 1, 1e12, NULL, "number of different patterns"},
-    {"fresh", AP_KEY_SWITCH, AP_DIM_NONE, OF(fresh), "off", 0, 0, NULL, "a new pattern at every presentation, without end"},
+    {"range", AP_KEY_PAIR, AP_DIM_NONE, OF(range), "[0, 1]", 0, 0, NULL,
+     "values are drawn uniformly from [low, high]"},
+    {"patterns", AP_KEY_INTEGER, AP_DIM_NONE, OF(patterns), "1", 1, 1e12, NULL,
+     "number of different patterns"},
+    {"fresh", AP_KEY_SWITCH, AP_DIM_NONE, OF(fresh), "off", 0, 0, NULL,
+     "a new pattern at every presentation, without end"},
 };
 
 static enum ap_code random_open(struct ap_err *e, struct ap_stimulus *st)
@@ -90,13 +95,15 @@ static enum ap_code random_open(struct ap_err *e, struct ap_stimulus *st)
 static void random_pattern(const struct ap_stimulus *st, uint64_t index, double *out)
 {
     uint64_t i = st->count ? index % st->count : index;
-    ap_rng_between_n(stream(st, AP_RNG_PATTERN), i * st->n, params(st)->range[0], params(st)->range[1], st->n, out);
+    ap_rng_between_n(stream(st, AP_RNG_PATTERN), i * st->n, params(st)->range[0], params(st)->range[1], st->n,
+                     out);
 }
 
 /* ---- teacher network -------------------------------------------------------------------------------- */
 
 static const struct ap_key TEACHER_KEYS[] = {
-    {"input", AP_KEY_NAME, AP_DIM_NONE, OF(input), AP_REQUIRED, 0, 0, NULL, "clamped population whose pattern it maps"},
+    {"input", AP_KEY_NAME, AP_DIM_NONE, OF(input), AP_REQUIRED, 0, 0, NULL,
+     "clamped population whose pattern it maps"},
     {"hidden", AP_KEY_INTEGER, AP_DIM_NONE, OF(hidden), "20", 1, 1e6, NULL, "hidden units"},
     {"gain", AP_KEY_PAIR, AP_DIM_NONE, OF(gain), "[2, 10]", -1e6, 1e6, NULL, "[k10, k21], smaller first"},
     {"range", AP_KEY_PAIR, AP_DIM_NONE, OF(range), "[-1, 1]", 0, 0, NULL, "of its weights"},
@@ -114,8 +121,8 @@ static enum ap_code teacher_open(struct ap_err *e, struct ap_stimulus *st)
     st->input = ap_mem_array(e, inputs, sizeof *st->input, "teacher network");
     if (!st->table || !st->hidden || !st->input)
         return AP_EMEMORY;
-    ap_rng_between_n(stream(st, AP_RNG_TEACHER), 0, params(st)->range[0], params(st)->range[1], hidden * (inputs + st->n),
-                     st->table);
+    ap_rng_between_n(stream(st, AP_RNG_TEACHER), 0, params(st)->range[0], params(st)->range[1],
+                     hidden * (inputs + st->n), st->table);
     return AP_OK;
 }
 
@@ -188,13 +195,16 @@ static enum ap_code open_idx(struct ap_err *e, struct ap_stimulus *st, size_t st
         n = code == AP_OK ? view.n : 0;
         if (code == AP_OK && view.rows * view.cols != st->n)
             code = ap_err_add(e, AP_EUSAGE, at, "give the input population the size of an image",
-                              "stimulus %s: images of %zu x %zu = %zu pixels, but %s has %zu neurons", st->stim->name,
-                              view.rows, view.cols, view.rows * view.cols, st->spec->pop[st->stim->pop].name, st->n);
+                              "stimulus %s: images of %zu x %zu = %zu pixels, but %s has %zu neurons",
+                              st->stim->name, view.rows, view.cols, view.rows * view.cols,
+                              st->spec->pop[st->stim->pop].name, st->n);
     }
     size_t first = (size_t)p->first, count = p->count ? (size_t)p->count : n > first ? n - first : 0;
     if (code == AP_OK && (first >= n || count > n - first))
-        code = ap_err_add(e, AP_EUSAGE, place_of(st, count && first < n ? "count" : "first"), "numbers are counted from 0; `count: 0` takes all that follow",
-                          "stimulus %s: %zu from number %zu on, but %s holds %zu", st->stim->name, count, first, path, n);
+        code = ap_err_add(e, AP_EUSAGE, place_of(st, count && first < n ? "count" : "first"),
+                          "numbers are counted from 0; `count: 0` takes all that follow",
+                          "stimulus %s: %zu from number %zu on, but %s holds %zu", st->stim->name, count,
+                          first, path, n);
     if (code == AP_OK) {
         st->count = count;
         st->stride = stride;
@@ -234,16 +244,33 @@ static void labels_pattern(const struct ap_stimulus *st, uint64_t index, double 
 
 static const struct ap_stimulus_row STIMULI[] = {
     {{"patterns", "patterns written in the circuit file", "rate", "", PATTERNS_KEYS, N(PATTERNS_KEYS)},
-     false, false, patterns_open, patterns_pattern},
+     false,
+     false,
+     patterns_open,
+     patterns_pattern},
     {{"random", "uniform random patterns", "rate", "", RANDOM_KEYS, N(RANDOM_KEYS)},
-     false, false, random_open, random_pattern},
-    {{"teacher", "a fixed random network with one hidden layer maps the pattern of another stimulus: k21 W21 phi(k10 W10 r)",
+     false,
+     false,
+     random_open,
+     random_pattern},
+    {{"teacher",
+      "a fixed random network with one hidden layer maps the pattern of another stimulus: k21 W21 phi(k10 "
+      "W10 r)",
       "potential", "Sacramento et al. 2018, Fig. 2", TEACHER_KEYS, N(TEACHER_KEYS)},
-     true, false, teacher_open, teacher_pattern},
+     true,
+     false,
+     teacher_open,
+     teacher_pattern},
     {{"images", "images of an IDX file, 0 ... 255 as 0 ... scale", "rate", "", IMAGES_KEYS, N(IMAGES_KEYS)},
-     false, false, images_open, images_pattern},
+     false,
+     false,
+     images_open,
+     images_pattern},
     {{"labels", "class targets from the labels of an IDX file", "rate", "", LABELS_KEYS, N(LABELS_KEYS)},
-     false, true, labels_open, labels_pattern},
+     false,
+     true,
+     labels_open,
+     labels_pattern},
 };
 
 const struct ap_table ap_stimulus_table = {
@@ -282,8 +309,8 @@ static enum ap_code check_inverse(struct ap_err *e, const struct ap_stimulus *st
         low = inner, high = outer;
     return ap_err_add(e, AP_EUSAGE, place_of(st, strcmp(kind, "patterns") == 0 ? "values" : "range"),
                       "choose rates inside the range of the function, or `as: potential`",
-                      "stimulus %s: rates from %g to %g have no potential under %s of population %s", st->stim->name, low,
-                      high, pop->transfer->row.name, pop->name);
+                      "stimulus %s: rates from %g to %g have no potential under %s of population %s",
+                      st->stim->name, low, high, pop->transfer->row.name, pop->name);
 }
 
 enum ap_code ap_stimulus_open(struct ap_err *e, struct ap_stimulus *st, const struct ap_spec *s, int stim)

@@ -8,8 +8,8 @@ struct ap_stimulus;
 
 struct ap_stimulus_row {
     struct ap_row row;
-    bool as_potential;       /* yields potentials whatever `as` says */
-    bool is_class;           /* yields class targets: an argmax names the class */
+    bool as_potential; /* yields potentials whatever `as` says */
+    bool is_class;     /* yields class targets: an argmax names the class */
     enum ap_code (*open)(struct ap_err *e, struct ap_stimulus *st);
     /* Pattern `index` as rates (or potentials, see as_potential) into out[n]. */
     void (*pattern)(const struct ap_stimulus *st, uint64_t index, double *out);
@@ -19,13 +19,13 @@ struct ap_stimulus_row {
 struct ap_stimulus {
     const struct ap_spec *spec;
     const struct ap_stim_spec *stim;
-    size_t n;                /* neurons of the clamped population */
-    uint64_t count;          /* patterns; 0: endless */
-    void *data;              /* image or label bytes, table of values */
-    size_t stride;           /* per pattern in data */
-    double *table;           /* [count][n] or teacher weights */
-    double *hidden;          /* teacher network: [hidden] */
-    double *input;           /* teacher network: pattern of the population that it looks at */
+    size_t n;                  /* neurons of the clamped population */
+    uint64_t count;            /* patterns; 0: endless */
+    void *data;                /* image or label bytes, table of values */
+    size_t stride;             /* per pattern in data */
+    double *table;             /* [count][n] or teacher weights */
+    double *hidden;            /* teacher network: [hidden] */
+    double *input;             /* teacher network: pattern of the population that it looks at */
     struct ap_stimulus *other; /* teacher network: the stimulus that drives that population now */
 };
 

@@ -38,8 +38,8 @@ static inline double row_product(size_t cols, const double *restrict row, const 
 }
 
 /* Four rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. */
-AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w, const double *restrict x, int add,
-                                  double *restrict out)
+AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w,
+                                  const double *restrict x, int add, double *restrict out)
 {
     enum { ROWS = 4 };
     size_t whole = cols / LANES * LANES, i = 0;
@@ -63,7 +63,8 @@ AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restri
     }
 }
 
-void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add, double *out)
+void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
+                              double *out)
 {
     for (size_t i = 0; i < rows; i++) {
         double lane[LANES] = {0};
@@ -75,7 +76,8 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 }
 
 AP_CLONES void ap_synapse_euler(size_t rows, size_t cols, double *restrict w, double *restrict d,
-                                const double *restrict post, const double *restrict pre, double eta_dt, double dt_over_tau)
+                                const double *restrict post, const double *restrict pre, double eta_dt,
+                                double dt_over_tau)
 {
     for (size_t i = 0; i < rows; i++) {
         double *wi = w + i * cols, p = post[i];
@@ -105,14 +107,17 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
     }
     double a = h / tau, first, second; /* first = 1 - (1 - E)/a, second = 1/2 - 1/a + (1 - E)/a^2 */
     double gone = -ap_mathx_expm1(-a);
-    if (a < 0.05) {
-        first = a * (1.0 / 2 - a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a / 5040)))));
-        second = a * (1.0 / 6 - a * (1.0 / 24 - a * (1.0 / 120 - a * (1.0 / 720 - a * (1.0 / 5040 - a / 40320)))));
+    if (a < 0.5) {
+        double sum = 1; /* second = a/3! - a^2/4! + a^3/5! - ..., up to a^15/17! */
+        for (int m = 17; m >= 4; m--)
+            sum = 1 - a * sum / m;
+        second = a * sum / 6;
+        first = a * (0.5 - second);
     } else {
         first = 1 - gone / a;
         second = 0.5 - first / a;
     }
-    k.e = 1 - gone;
+    k.e = ap_mathx_exp(-a);
     k.c1 = first;
     k.c0 = gone - first;
     k.kd = eta * tau * gone;
@@ -122,8 +127,9 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
 }
 
 AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, double *restrict d,
-                                const double *restrict post0, const double *restrict pre0, const double *restrict post1,
-                                const double *restrict pre1, const struct ap_synapse_fold *k)
+                                const double *restrict post0, const double *restrict pre0,
+                                const double *restrict post1, const double *restrict pre1,
+                                const struct ap_synapse_fold *k)
 {
     const double kd = k->kd, e = k->e;
     for (size_t i = 0; i < rows; i++) {
@@ -143,9 +149,9 @@ AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, do
     }
 }
 
-AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d, const double *restrict post,
-                                     const double *restrict pre, double eta, double inv_tau, double *restrict dw,
-                                     double *restrict dd)
+AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,
+                                     const double *restrict post, const double *restrict pre, double eta,
+                                     double inv_tau, double *restrict dw, double *restrict dd)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {
@@ -158,9 +164,10 @@ AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *res
         }
 }
 
-AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restrict vd, const double *restrict post,
-                                  const double *restrict pre, const double *restrict dpost, const double *restrict dpre,
-                                  double eta, double inv_tau, double *restrict dw, double *restrict dd)
+AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restrict vd,
+                                  const double *restrict post, const double *restrict pre,
+                                  const double *restrict dpost, const double *restrict dpre, double eta,
+                                  double inv_tau, double *restrict dw, double *restrict dd)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {

@@ -10,12 +10,13 @@
 void ap_synapse_product(size_t rows, size_t cols, const double *w, const double *x, int add, double *out);
 
 /* The same by the definition, for tests: the lane structure written out slowly. */
-void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add, double *out);
+void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
+                              double *out);
 
 /* Explicit Euler of one rule on rows of a matrix: with d: w += eta*dt*d, then d += dt_over_tau*(post pre^T - d);
  * without (d NULL): w += eta*dt * post pre^T. post [rows], pre [cols]. */
-void ap_synapse_euler(size_t rows, size_t cols, double *w, double *d, const double *post, const double *pre, double eta_dt,
-                      double dt_over_tau);
+void ap_synapse_euler(size_t rows, size_t cols, double *w, double *d, const double *post, const double *pre,
+                      double eta_dt, double dt_over_tau);
 
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w += kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
@@ -29,10 +30,11 @@ void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const doub
                       const double *post1, const double *pre1, const struct ap_synapse_fold *k);
 
 /* Coupled weights, one matrix: dw = eta*d, dd = (post pre^T - d)/tau; without low-pass (dd NULL) dw = eta*post pre^T. */
-void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre, double eta,
-                           double inv_tau, double *dw, double *dd);
+void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre,
+                           double eta, double inv_tau, double *dw, double *dd);
 /* Its directional derivative: change of d in `vd`, of the signals in `dpost`, `dpre`. */
 void ap_synapse_tangent(size_t rows, size_t cols, const double *vd, const double *post, const double *pre,
-                        const double *dpost, const double *dpre, double eta, double inv_tau, double *dw, double *dd);
+                        const double *dpost, const double *dpre, double eta, double inv_tau, double *dw,
+                        double *dd);
 
 #endif

@@ -206,8 +206,10 @@ static const struct ap_transfer_row TRANSFERS[] = {
         .inverse = logistic_inverse,
     },
     {
-        .row = {"softplus", "gamma ln(1 + exp(beta (u - theta))): the soft rectifier, silent far below theta, linear far "
-               "above", "rate", "", NULL, 0},
+        .row = {"softplus",
+                "gamma ln(1 + exp(beta (u - theta))): the soft rectifier, silent far below theta, linear far "
+                "above",
+                "rate", "", NULL, 0},
         .n_params = 3,
         .param = {"gamma", "beta", "theta"},
         .param_doc = {"scale of the rate", "steepness, per unit of potential",

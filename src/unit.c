@@ -20,33 +20,21 @@
 static const struct unit {
     const char *text;
     enum ap_dim dim;
-    double factor; /* to the internal unit */
+    int power; /* of ten, to the internal unit */
     bool physical;
 } UNITS[] = {
-    {"ms", AP_DIM_TIME, 1, false},
-    {"s", AP_DIM_TIME, 1e3, false},
-    {"us", AP_DIM_TIME, 1e-3, false},
-    {"/ms", AP_DIM_RATE, 1, false},
-    {"1/ms", AP_DIM_RATE, 1, false},
-    {"/s", AP_DIM_RATE, 1e-3, false},
-    {"1/s", AP_DIM_RATE, 1e-3, false},
-    {"/ms", AP_DIM_CONDUCTANCE, 1, false},
-    {"1/ms", AP_DIM_CONDUCTANCE, 1, false},
-    {"/s", AP_DIM_CONDUCTANCE, 1e-3, false},
-    {"1/s", AP_DIM_CONDUCTANCE, 1e-3, false},
-    {"nS", AP_DIM_CONDUCTANCE, 1, true},
-    {"pS", AP_DIM_CONDUCTANCE, 1e-3, true},
-    {"uS", AP_DIM_CONDUCTANCE, 1e3, true},
-    {"", AP_DIM_CAPACITANCE, 1, false},
-    {"pF", AP_DIM_CAPACITANCE, 1, true},
-    {"nF", AP_DIM_CAPACITANCE, 1e3, true},
-    {"", AP_DIM_POTENTIAL, 1, false},
-    {"mV", AP_DIM_POTENTIAL, 1, true},
-    {"V", AP_DIM_POTENTIAL, 1e3, true},
-    {"uV", AP_DIM_POTENTIAL, 1e-3, true},
-    {"/sqrt(ms)", AP_DIM_NOISE, 1, false},
-    {"mV/sqrt(ms)", AP_DIM_NOISE, 1, true},
-    {"", AP_DIM_NONE, 1, false},
+    {"ms", AP_DIM_TIME, 0, false},          {"s", AP_DIM_TIME, 3, false},
+    {"us", AP_DIM_TIME, -3, false},         {"/ms", AP_DIM_RATE, 0, false},
+    {"1/ms", AP_DIM_RATE, 0, false},        {"/s", AP_DIM_RATE, -3, false},
+    {"1/s", AP_DIM_RATE, -3, false},        {"/ms", AP_DIM_CONDUCTANCE, 0, false},
+    {"1/ms", AP_DIM_CONDUCTANCE, 0, false}, {"/s", AP_DIM_CONDUCTANCE, -3, false},
+    {"1/s", AP_DIM_CONDUCTANCE, -3, false}, {"nS", AP_DIM_CONDUCTANCE, 0, true},
+    {"pS", AP_DIM_CONDUCTANCE, -3, true},   {"uS", AP_DIM_CONDUCTANCE, 3, true},
+    {"", AP_DIM_CAPACITANCE, 0, false},     {"pF", AP_DIM_CAPACITANCE, 0, true},
+    {"nF", AP_DIM_CAPACITANCE, 3, true},    {"", AP_DIM_POTENTIAL, 0, false},
+    {"mV", AP_DIM_POTENTIAL, 0, true},      {"V", AP_DIM_POTENTIAL, 3, true},
+    {"uV", AP_DIM_POTENTIAL, -3, true},     {"/sqrt(ms)", AP_DIM_NOISE, 0, false},
+    {"mV/sqrt(ms)", AP_DIM_NOISE, 0, true}, {"", AP_DIM_NONE, 0, false},
 };
 enum { N_UNITS = sizeof UNITS / sizeof *UNITS };
 
@@ -61,8 +49,12 @@ static const char *const ACCEPTED[AP_DIM_COUNT] = {
 };
 
 static const char *const EXAMPLE[AP_DIM_COUNT] = {
-    [AP_DIM_NONE] = "0.5",           [AP_DIM_TIME] = "100 ms",     [AP_DIM_RATE] = "0.0005 /ms",
-    [AP_DIM_CONDUCTANCE] = "0.8 /ms", [AP_DIM_CAPACITANCE] = "1",   [AP_DIM_POTENTIAL] = "-0.5",
+    [AP_DIM_NONE] = "0.5",
+    [AP_DIM_TIME] = "100 ms",
+    [AP_DIM_RATE] = "0.0005 /ms",
+    [AP_DIM_CONDUCTANCE] = "0.8 /ms",
+    [AP_DIM_CAPACITANCE] = "1",
+    [AP_DIM_POTENTIAL] = "-0.5",
     [AP_DIM_NOISE] = "0.1 /sqrt(ms)",
 };
 
@@ -74,29 +66,50 @@ const char *ap_unit_accepted(enum ap_dim dim)
 const char *ap_unit_name(enum ap_dim dim, bool physical)
 {
     for (int i = 0; i < N_UNITS; i++)
-        if (UNITS[i].dim == dim && UNITS[i].physical == physical && UNITS[i].factor == 1)
+        if (UNITS[i].dim == dim && UNITS[i].physical == physical && UNITS[i].power == 0)
             return UNITS[i].text;
     return "";
+}
+
+static locale_t c_locale(void)
+{
+    static locale_t made; /* two threads at once would make two equal ones */
+    locale_t have = __atomic_load_n(&made, __ATOMIC_ACQUIRE);
+    if (!have) {
+        have = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+        __atomic_store_n(&made, have, __ATOMIC_RELEASE);
+    }
+    return have;
 }
 
 /* strtod in the C locale, whatever the host program has set. */
 static double to_double(const char *text)
 {
-    static locale_t c_locale;
-    if (!c_locale)
-        c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return c_locale ? strtod_l(text, NULL, c_locale) : strtod(text, NULL);
+    locale_t c = c_locale();
+    return c ? strtod_l(text, NULL, c) : strtod(text, NULL);
 }
 
 const char *ap_unit_shortest(double value, char out[32])
 {
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(out, 32, "%.*g", digits, value);
-        if (to_double(out) == value)
+    locale_t c = c_locale(), before = c ? uselocale(c) : (locale_t)0;
+    int digits = 1;
+    for (; digits < 17; digits++) {
+        snprintf(out, 32, "%.*e", digits - 1, value);
+        if (strtod(out, NULL) == value)
             break;
     }
-    if (strchr(out, 'e') && fabs(value) < 1e15 && value == floor(value))
-        snprintf(out, 32, "%.0f", value); /* 100, not 1e+02 */
+    if (!isfinite(value) || value == 0)
+        snprintf(out, 32, "%g", value);
+    else {
+        snprintf(out, 32, "%.*e", digits - 1, value);
+        int exponent = (int)strtol(strchr(out, 'e') + 1, NULL, 10);
+        if (exponent >= -5 && exponent < 15) /* 100, not 1e+02 */
+            snprintf(out, 32, "%.*f", digits - 1 > exponent ? digits - 1 - exponent : 0, value);
+        else
+            snprintf(strchr(out, 'e'), 8, "e%d", exponent);
+    }
+    if (before)
+        uselocale(before);
     return out;
 }
 
@@ -131,13 +144,29 @@ static size_t number_length(const char *text)
     return (size_t)(c - text);
 }
 
-static enum ap_code bad_number(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
-                               enum ap_dim dim, const char *why)
+/* A number of our grammar times a power of ten, rounded once: "0.009 ms" and "9 us" are the same bits. */
+static double scaled(const char *number, size_t length, int power)
+{
+    char text[AP_CALL_TEXT];
+    size_t mantissa = 0;
+    while (mantissa < length && number[mantissa] != 'e' && number[mantissa] != 'E')
+        mantissa++;
+    long exponent = mantissa < length ? strtol(number + mantissa + 1, NULL, 10) : 0;
+    if (exponent > 10000)
+        exponent = 10000;
+    if (exponent < -10000)
+        exponent = -10000;
+    snprintf(text, sizeof text, "%.*se%ld", (int)mantissa, number, exponent + power);
+    return to_double(text);
+}
+
+static enum ap_code bad_number(struct ap_err *e, const struct ap_place *at, const char *what,
+                               const char *text, enum ap_dim dim, const char *why)
 {
     char hint[AP_ERR_HINT];
     snprintf(hint, sizeof hint, "for example `%s`", EXAMPLE[dim]);
-    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: found '%s'%s%s, expected %s", what, text, *why ? ", " : "", why,
-                      ACCEPTED[dim]);
+    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: found '%s'%s%s, expected %s", what, text, *why ? ", " : "",
+                      why, ACCEPTED[dim]);
 }
 
 enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
@@ -148,31 +177,32 @@ enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const cha
         const char *why = "";
         if (strcasecmp(text, "nan") == 0 || strcasecmp(text, ".nan") == 0 || strcasestr(text, "inf"))
             why = "which is not a finite number";
-        else if (*text == '0' && isdigit((unsigned char)text[1]))
+        else if (length > 64)
+            why = "which has more than 64 characters";
+        else if (text[strspn(text, "+-")] == '0' && isdigit((unsigned char)text[strspn(text, "+-") + 1]))
             why = "which has a leading zero";
         return bad_number(e, at, what, text, dim, why);
     }
-    char digits[72];
-    memcpy(digits, text, length);
-    digits[length] = 0;
-    double value = to_double(digits);
-    if (!isfinite(value))
-        return bad_number(e, at, what, text, dim, "which is too large for a double");
     bool has_digit = false;
-    for (const char *c = digits; *c && *c != 'e' && *c != 'E'; c++)
-        has_digit = has_digit || (*c >= '1' && *c <= '9');
-    if (has_digit && value == 0)
-        return bad_number(e, at, what, text, dim, "which is too small for a double");
+    for (size_t k = 0; k < length && text[k] != 'e' && text[k] != 'E'; k++)
+        has_digit = has_digit || (text[k] >= '1' && text[k] <= '9');
 
     const char *unit = text + length;
     while (*unit == ' ')
         unit++;
+    if (*unit == 0 && unit > text + length)
+        return bad_number(e, at, what, text, dim, "which ends in a space");
     bool known_elsewhere = false;
     for (int i = 0; i < N_UNITS; i++) {
         if (strcmp(unit, UNITS[i].text) != 0)
             continue;
         if (UNITS[i].dim == dim) {
-            out->value = value * UNITS[i].factor;
+            double value = scaled(text, length, UNITS[i].power);
+            if (!isfinite(value))
+                return bad_number(e, at, what, text, dim, "which is too large for a double");
+            if (has_digit && value == 0)
+                return bad_number(e, at, what, text, dim, "which is too small for a double");
+            out->value = value;
             out->physical = UNITS[i].physical;
             return AP_OK;
         }
@@ -181,8 +211,10 @@ enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const cha
     if (*unit == 0)
         return bad_number(e, at, what, text, dim, "which has no unit");
     if (dim == AP_DIM_NONE)
-        return bad_number(e, at, what, text, dim, known_elsewhere ? "which has a unit" : "which has trailing characters");
-    return bad_number(e, at, what, text, dim, known_elsewhere ? "which has the wrong dimension" : "whose unit is unknown");
+        return bad_number(e, at, what, text, dim,
+                          known_elsewhere ? "which has a unit" : "which has trailing characters");
+    return bad_number(e, at, what, text, dim,
+                      known_elsewhere ? "which has the wrong dimension" : "whose unit is unknown");
 }
 
 enum ap_code ap_unit_integer(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
@@ -200,10 +232,12 @@ enum ap_code ap_unit_integer(struct ap_err *e, const struct ap_place *at, const 
         return ap_err_add(e, AP_EUSAGE, at, "digits alone: no decimal point, leading zero, unit or exponent",
                           "%s: found '%s', expected a whole number", what, text);
     if (errno == ERANGE || value < min || value > max)
-        return max == INT64_MAX ? ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a whole number of at least %lld", what,
+        return max == INT64_MAX ? ap_err_add(e, AP_EUSAGE, at, NULL,
+                                             "%s: found %s, expected a whole number of at least %lld", what,
                                              text, (long long)min)
-                                : ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a whole number from %lld to %lld",
-                                             what, text, (long long)min, (long long)max);
+                                : ap_err_add(e, AP_EUSAGE, at, NULL,
+                                             "%s: found %s, expected a whole number from %lld to %lld", what,
+                                             text, (long long)min, (long long)max);
     *out = value;
     return AP_OK;
 }
@@ -218,7 +252,8 @@ enum ap_code ap_unit_call(struct ap_err *e, const struct ap_place *at, const cha
     while (name > 0 && text[name - 1] == ' ')
         name--;
     bool closed = !open || (end > 0 && text[end - 1] == ')');
-    if (name == 0 || name >= AP_CALL_TEXT || !closed || (open && strchr(open + 1, '(')))
+    if (name == 0 || name >= AP_CALL_TEXT || !closed || (open && strchr(open + 1, '(')) ||
+        strcspn(text, ")") + (open != NULL) < end)
         return ap_err_add(e, AP_EUSAGE, at, "for example `uniform(-1, 1)`",
                           "%s: found '%s', expected a name or name(argument, ...)", what, text);
     memcpy(out->name, text, name);

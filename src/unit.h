@@ -18,8 +18,8 @@ enum ap_dim {
 
 /* A quantity with the unit system it was written in. */
 struct ap_quantity {
-    double value;       /* in the internal unit */
-    bool physical;      /* written in nS, pF, mV: a cell must use these throughout */
+    double value;  /* in the internal unit */
+    bool physical; /* written in nS, pF, mV: a cell must use these throughout */
 };
 
 /* The units of a dimension for messages and manuals: "ms, s or us". */
@@ -27,7 +27,7 @@ const char *ap_unit_accepted(enum ap_dim dim);
 /* The internal unit: "ms", "" for a bare number. */
 const char *ap_unit_name(enum ap_dim dim, bool physical);
 
-/* Reads a whole token: [sign] digits [.digits] [e[sign]digits] [space] [unit]. Finite, no leading zeros,
+/* Reads a whole token: [sign] digits [.digits] [e[sign]digits] [spaces] [unit]. Finite, no leading zeros,
  * no trailing characters, independent of the locale. On failure adds AP_EUSAGE naming `what`. */
 enum ap_code ap_unit_read(struct ap_err *e, const struct ap_place *at, const char *what, const char *text,
                           enum ap_dim dim, struct ap_quantity *out);

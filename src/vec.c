@@ -17,8 +17,8 @@
 struct ap_vec_pool {
     const struct ap_circuit *c;
     size_t n, n_blocks;
-    double *data;             /* [AP_VEC_POOL][n] */
-    double *partial;          /* [n_blocks] */
+    double *data;    /* [AP_VEC_POOL][n] */
+    double *partial; /* [n_blocks] */
     N_Vector vector[AP_VEC_POOL];
     bool used[AP_VEC_POOL];
     int in_use, peak;
@@ -80,7 +80,8 @@ static double tree(double *partial, size_t n)
     return partial[0];
 }
 
-static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared, double *partial)
+static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared,
+                       double *partial)
 {
     size_t blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
     if (blocks > 16) {
@@ -102,8 +103,10 @@ double ap_vec_norm(const struct ap_circuit *c, const double *x, const double *we
     double worst = 0;
     for (int k = 0; k < c->n_part; k++) {
         const struct ap_part *p = &c->part[k];
+        if (p->n == 0)
+            continue;
         double mean = sqrt(sum_over(x, weight, p->start, p->n, true, partial) / (double)p->n);
-        worst = mean > worst || mean != mean ? mean : worst;
+        worst = mean > worst ? mean : worst;
         if (mean != mean)
             return mean;
     }
@@ -225,7 +228,8 @@ static realtype vec_max_norm(N_Vector x)
     const double *px = ap_vec_data(x);
     double most = 0;
     for (size_t i = 0; i < content(x)->pool->n; i++)
-        most = fabs(px[i]) > most ? fabs(px[i]) : most;
+        most =
+            fabs(px[i]) > most || px[i] != px[i] ? fabs(px[i]) : most; /* NaN stays: no number is greater */
     return most;
 }
 
@@ -284,8 +288,9 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
     pool->c = c;
     pool->n = c->n_state;
     pool->n_blocks = (pool->n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
-    if (!ap_mem_product(pool->n, AP_VEC_POOL, &total) ||
-        !(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
+    if (!ap_mem_product(pool->n, AP_VEC_POOL, &total))
+        total = SIZE_MAX; /* refused below, with a message */
+    if (!(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
         !(pool->partial = ap_mem_array(e, pool->n_blocks + 1, sizeof *pool->partial, "integrator"))) {
         ap_vec_pool_free(pool);
         return NULL;
@@ -294,7 +299,9 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
         N_Vector v = N_VNewEmpty(context);
         struct content *k = ap_mem_array(e, 1, sizeof *k, "integrator");
         if (!v || !k) {
-            if (v)
+            if (!v)
+                ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the integrator");
+            else
                 N_VFreeEmpty(v);
             ap_mem_free(k);
             ap_vec_pool_free(pool);

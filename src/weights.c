@@ -19,15 +19,26 @@ static const struct ap_init_row INITS[] = {
     {{"uniform", "uniform(low, high): drawn independently", "1", "", NULL, 0}, 2, false, false, false},
     {{"normal", "normal(mean, sd): drawn independently", "1", "", NULL, 0}, 2, false, false, false},
     {{"constant", "constant(value): all equal", "1", "", NULL, 0}, 1, false, false, false},
-    {{"minus", "minus(projection): its weights with the opposite sign", "1", "Sacramento et al. 2018, self-predicting W^PI",
-      NULL, 0},
-     0, true, false, false},
+    {{"minus", "minus(projection): its weights with the opposite sign", "1",
+      "Sacramento et al. 2018, self-predicting W^PI", NULL, 0},
+     0,
+     true,
+     false,
+     false},
     {{"copy", "copy(projection) or copy(projection, factor)", "1", "", NULL, 0}, 0, true, false, false},
-    {{"transposed", "transposed(projection) or transposed(projection, factor)", "1", "", NULL, 0}, 0, true, false, true},
+    {{"transposed", "transposed(projection) or transposed(projection, factor)", "1", "", NULL, 0},
+     0,
+     true,
+     false,
+     true},
     {{"self-predicting",
-      "self-predicting(forward projection): W^IP such that the interneurons' dendrites predict the layer above exactly", "1",
-      "W^IP = a_above / a_interneuron * W, with the attenuations of the two dendrites", NULL, 0},
-     0, true, false, false},
+      "self-predicting(forward projection): W^IP such that the interneurons' dendrites predict the layer "
+      "above exactly",
+      "1", "W^IP = a_above / a_interneuron * W, with the attenuations of the two dendrites", NULL, 0},
+     0,
+     true,
+     false,
+     false},
     {{"file", "file(path, dataset): read from HDF5, [post][pre]", "1", "", NULL, 0}, 0, false, true, false},
 };
 
@@ -37,9 +48,11 @@ const struct ap_table ap_init_table = {
     AP_TABLE(INITS),
 };
 
-static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight, bool *done);
+static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight,
+                         bool *done);
 
-static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight, bool *done)
+static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight,
+                              bool *done)
 {
     const struct ap_proj_spec *p = &s->proj[proj], *o = &s->proj[p->init.other];
     AP_TRY(fill(e, s, p->init.other, weight, done));
@@ -51,9 +64,10 @@ static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int pro
         double own = ap_spec_attenuation(s, p->post, p->post_comp);
         double above = ap_spec_attenuation(s, o->post, o->post_comp);
         if (!(own > 0) || !(above > 0))
-            return ap_err_add(e, AP_EUSAGE, &p->init.at, "both must be dendrites that couple to their soma",
-                              "weights of %s: the dendrite of this projection, or that of %s, does not reach its soma",
-                              p->name, o->name);
+            return ap_err_add(
+                e, AP_EUSAGE, &p->init.at, "both must be dendrites that couple to their soma",
+                "weights of %s: the dendrite of this projection, or that of %s, does not reach its soma",
+                p->name, o->name);
         factor *= above / own;
     }
     size_t rows = (size_t)s->pop[p->post].n, cols = (size_t)s->pop[p->pre].n;
@@ -63,24 +77,28 @@ static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int pro
         cols = 1;
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
-            w[i * cols + j] = factor * (p->init.row->transposes && cols > 1 ? from[j * rows + i] : from[i * cols + j]);
+            w[i * cols + j] =
+                factor * (p->init.row->transposes && cols > 1 ? from[j * rows + i] : from[i * cols + j]);
     return AP_OK;
 }
 
-static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight, bool *done)
+static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight,
+                         bool *done)
 {
     const struct ap_proj_spec *p = &s->proj[proj];
     if (done[proj] || p->nudges)
         return AP_OK;
     done[proj] = true;
     const struct ap_init_spec *in = &p->init;
-    size_t rows = (size_t)s->pop[p->post].n, cols = p->connect == AP_CONNECT_ONE ? 1 : (size_t)s->pop[p->pre].n;
+    size_t rows = (size_t)s->pop[p->post].n,
+           cols = p->connect == AP_CONNECT_ONE ? 1 : (size_t)s->pop[p->pre].n;
     double *w = weight[proj];
     const struct ap_rng_stream stream = {(uint64_t)s->seed, AP_RNG_WEIGHTS, ap_hash_name(p->name)};
     if (in->row->takes_projection) {
         if (s->proj[in->other].connect != p->connect)
             return ap_err_add(e, AP_EUSAGE, &in->at, "give both the same `connect`",
-                              "weights of %s: %s is not connected the same way", p->name, s->proj[in->other].name);
+                              "weights of %s: %s is not connected the same way", p->name,
+                              s->proj[in->other].name);
         return fill_from(e, s, proj, weight, done);
     }
     if (in->row->takes_file) {

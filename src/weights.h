@@ -6,10 +6,10 @@
 
 struct ap_init_row {
     struct ap_row row;
-    int n_numbers;           /* arguments that are numbers */
-    bool takes_projection;   /* one argument names a projection, with an optional factor behind it */
-    bool takes_file;         /* (path, dataset) */
-    bool transposes;         /* sizes of the named projection are swapped */
+    int n_numbers;         /* arguments that are numbers */
+    bool takes_projection; /* one argument names a projection, with an optional factor behind it */
+    bool takes_file;       /* (path, dataset) */
+    bool transposes;       /* sizes of the named projection are swapped */
 };
 
 struct ap_spec;

@@ -26,8 +26,8 @@ struct ap_node *ap_yamlin_child(const struct ap_node *map, const char *key)
     return NULL;
 }
 
-static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_node_kind kind, struct ap_place at,
-                                bool flow)
+static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_node_kind kind,
+                                struct ap_place at, bool flow)
 {
     struct ap_node *n = ap_mem_arena_take(e, &t->arena, 1, sizeof *n);
     if (n) {
@@ -39,16 +39,22 @@ static struct ap_node *new_node(struct ap_err *e, struct ap_tree *t, enum ap_nod
     return n;
 }
 
-struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format, ...)
+struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format,
+                                 ...)
 {
-    char text[1024];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
     struct ap_node *n = new_node(e, t, AP_NODE_SCALAR, at, false);
-    if (n && !(n->text = ap_mem_arena_text(e, &t->arena, text, strlen(text))))
+    char *text = n ? ap_mem_arena_take(e, &t->arena, (size_t)length + 1, 1) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    if (!text)
         return NULL;
+    n->text = text;
     return n;
 }
 
@@ -60,6 +66,22 @@ struct ap_node *ap_yamlin_map(struct ap_err *e, struct ap_tree *t, struct ap_pla
 struct ap_node *ap_yamlin_list(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow)
 {
     return new_node(e, t, AP_NODE_LIST, at, flow);
+}
+
+static enum ap_code append(struct ap_err *e, struct ap_tree *t, struct ap_node *parent, struct ap_node *child)
+{
+    if (parent->n == parent->capacity) {
+        int capacity = parent->capacity ? 2 * parent->capacity : 8;
+        struct ap_node **larger = ap_mem_arena_take(e, &t->arena, (size_t)capacity, sizeof *larger);
+        if (!larger)
+            return AP_EMEMORY;
+        if (parent->n)
+            memcpy(larger, parent->child, (size_t)parent->n * sizeof *larger);
+        parent->child = larger;
+        parent->capacity = capacity;
+    }
+    parent->child[parent->n++] = child;
+    return AP_OK;
 }
 
 enum ap_code ap_yamlin_put(struct ap_err *e, struct ap_tree *t, struct ap_node *parent, const char *key,
@@ -80,18 +102,7 @@ enum ap_code ap_yamlin_put(struct ap_err *e, struct ap_tree *t, struct ap_node *
                 return AP_OK;
             }
     }
-    if (parent->n == parent->capacity) {
-        int capacity = parent->capacity ? 2 * parent->capacity : 8;
-        struct ap_node **larger = ap_mem_arena_take(e, &t->arena, (size_t)capacity, sizeof *larger);
-        if (!larger)
-            return AP_EMEMORY;
-        if (parent->n)
-            memcpy(larger, parent->child, (size_t)parent->n * sizeof *larger);
-        parent->child = larger;
-        parent->capacity = capacity;
-    }
-    parent->child[parent->n++] = child;
-    return AP_OK;
+    return append(e, t, parent, child);
 }
 
 void ap_yamlin_drop(struct ap_node *map, const char *key)
@@ -128,12 +139,48 @@ static enum ap_code attach(struct reading *r, struct ap_node *n)
         return AP_OK;
     }
     struct ap_node *top = r->open[r->depth - 1];
-    if (top->kind == AP_NODE_LIST)
-        return ap_yamlin_put(r->e, r->t, top, NULL, n);
-    const char *key = r->key[r->depth - 1];
-    n->key_at = r->key_at[r->depth - 1];
-    r->key[r->depth - 1] = NULL;
-    return ap_yamlin_put(r->e, r->t, top, key, n);
+    if (top->kind == AP_NODE_MAP) {
+        n->key = r->key[r->depth - 1];
+        n->key_at = r->key_at[r->depth - 1];
+        r->key[r->depth - 1] = NULL;
+    }
+    return append(r->e, r->t, top, n);
+}
+
+static int by_key_then_place(const void *a, const void *b)
+{
+    const struct ap_node *x = *(struct ap_node *const *)a, *y = *(struct ap_node *const *)b;
+    int order = strcmp(x->key, y->key);
+    if (order == 0)
+        order = x->key_at.line != y->key_at.line ? x->key_at.line - y->key_at.line
+                                                 : x->key_at.col - y->key_at.col;
+    return order;
+}
+
+/* Refuses a map that is complete and holds a key twice. Sorted, so that a hundred thousand keys are no attack. */
+static enum ap_code check_keys(struct reading *r, const struct ap_node *map)
+{
+    if (map->kind != AP_NODE_MAP || map->n < 2)
+        return AP_OK;
+    struct ap_node **sorted = ap_mem_array(r->e, (size_t)map->n, sizeof *sorted, "keys of a map");
+    if (!sorted)
+        return AP_EMEMORY;
+    memcpy(sorted, map->child, (size_t)map->n * sizeof *sorted);
+    qsort(sorted, (size_t)map->n, sizeof *sorted, by_key_then_place);
+    const struct ap_node *twice = NULL, *before = NULL;
+    for (int i = 1; i < map->n; i++)
+        if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0 &&
+            (!twice || sorted[i]->key_at.line < twice->key_at.line ||
+             (sorted[i]->key_at.line == twice->key_at.line && sorted[i]->key_at.col < twice->key_at.col))) {
+            twice = sorted[i];
+            before = sorted[i - 1];
+        }
+    ap_mem_free(sorted);
+    if (!twice)
+        return AP_OK;
+    return ap_err_add(r->e, AP_EUSAGE, &twice->key_at, "remove one of the two",
+                      "duplicate key '%s': first given at %d:%d", twice->key, before->key_at.line,
+                      before->key_at.col);
 }
 
 static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
@@ -145,13 +192,8 @@ static enum ap_code take_key(struct reading *r, const yaml_event_t *ev)
         return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "a key must have 1 to %d characters, this one has %zu",
                           AP_YAMLIN_KEY, length);
     if (strcmp(key, "<<") == 0)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out", "merge keys (<<) are not part of a circuit file");
-    if (r->open[r->depth - 1]->n == AP_YAMLIN_KEYS)
-        return ap_err_add(r->e, AP_EUSAGE, &at, NULL, "more than %d keys in one map", AP_YAMLIN_KEYS);
-    struct ap_node *before = ap_yamlin_child(r->open[r->depth - 1], key);
-    if (before)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "remove one of the two", "duplicate key '%s': first given at %d:%d", key,
-                          before->key_at.line, before->key_at.col);
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the keys out",
+                          "merge keys (<<) are not part of a circuit file");
     r->key[r->depth - 1] = ap_mem_arena_text(r->e, &r->t->arena, key, length);
     r->key_at[r->depth - 1] = at;
     return r->key[r->depth - 1] ? AP_OK : AP_EMEMORY;
@@ -165,7 +207,8 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
     bool key_expected = top && top->kind == AP_NODE_MAP && !r->key[r->depth - 1];
 
     if (ev->type == YAML_ALIAS_EVENT)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "aliases (*name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out",
+                          "aliases (*name) are not part of a circuit file");
     if (ev->type == YAML_SCALAR_EVENT)
         anchor = ev->data.scalar.anchor, tag = ev->data.scalar.tag;
     else if (ev->type == YAML_SEQUENCE_START_EVENT)
@@ -173,9 +216,11 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
     else if (ev->type == YAML_MAPPING_START_EVENT)
         anchor = ev->data.mapping_start.anchor, tag = ev->data.mapping_start.tag;
     if (anchor)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out", "anchors (&name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "write the value out",
+                          "anchors (&name) are not part of a circuit file");
     if (tag)
-        return ap_err_add(r->e, AP_EUSAGE, &at, "remove the tag", "tags (!name) are not part of a circuit file");
+        return ap_err_add(r->e, AP_EUSAGE, &at, "remove the tag",
+                          "tags (!name) are not part of a circuit file");
 
     switch (ev->type) {
     case YAML_SCALAR_EVENT:
@@ -184,8 +229,7 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
         break;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        r->depth--;
-        return AP_OK;
+        return check_keys(r, r->open[--r->depth]);
     default:
         return AP_OK;
     }
@@ -224,30 +268,86 @@ static enum ap_code take_event(struct reading *r, const yaml_event_t *ev)
  * libyaml as one private-use character, which counts as one column, and is put back by unmask. */
 static const char MASK[] = "\xEE\x80\x80"; /* U+E000 */
 
-static char *mask_commas(struct ap_err *e, const char *text, size_t size, size_t *masked_size)
+/* With text[0] an opening parenthesis: the distance of the one that closes the call, 0 when there is no call. A call
+ * stays on its line and holds neither quotes, brackets nor another call. *seen: how far it looked. */
+static size_t call_length(const char *text, size_t size, size_t *seen)
+{
+    size_t i = 1;
+    while (i < size && !strchr("()\"'[]{}\r\n", text[i]) && !(text[i] == '#' && text[i - 1] == ' '))
+        i++; /* strchr also stops at a zero byte */
+    *seen = i;
+    return i < size && text[i] == ')' ? i : 0;
+}
+
+/* With text[0] a quote: the distance of the one that ends the scalar on the same line, 0 when there is none. */
+static size_t quote_length(const char *text, size_t size)
+{
+    for (size_t i = 1; i < size && text[i] != '\n'; i++) {
+        if (text[i] == '\\' && *text == '"')
+            i++;
+        else if (text[i] == *text && *text == '\'' && i + 1 < size && text[i + 1] == '\'')
+            i++;
+        else if (text[i] == *text)
+            return i;
+    }
+    return 0;
+}
+
+static bool is_mask(const char *text, size_t size)
+{
+    return (size >= 3 && memcmp(text, MASK, 3) == 0) || (size >= 6 && strncasecmp(text, "\\ue000", 6) == 0) ||
+           (size >= 10 && strncasecmp(text, "\\U0000e000", 10) == 0);
+}
+
+static enum ap_code mask_commas(struct ap_err *e, const char *file, const char *text, size_t size,
+                                char **masked, size_t *masked_size)
 {
     size_t commas = 0;
-    for (size_t i = 0; i < size; i++)
+    struct ap_place at = {file, 1, 1};
+    for (size_t i = 0; i < size; i++, at.col += i < size && (text[i] & 0xC0) != 0x80) {
         commas += text[i] == ',';
+        if (text[i] == '\n') {
+            at.line++;
+            at.col = 0;
+        }
+        if ((text[i] == MASK[0] || text[i] == '\\') && is_mask(text + i, size - i))
+            return ap_err_add(e, AP_EUSAGE, &at, NULL, "the character U+E000 is not part of a circuit file");
+    }
     char *out = ap_mem_array(e, size + 2 * commas + 1, 1, "circuit file");
-    size_t used = 0;
-    for (size_t i = 0, end = 0, open = 0; out && i < size; i++) {
-        if (text[i] == '(' && i >= end && i >= open) {
-            for (end = i; end < size && text[end] != ')' && text[end] != '\n';)
-                end++;
-            if (end == size || text[end] != ')') {
-                open = end; /* nothing closes before here: look no more */
-                end = 0;
+    size_t used = 0, call = 0, quiet = 0; /* ends of the call, and of what holds none */
+    char before = '\n', earlier = '\n';   /* the last two characters that are no blanks */
+    bool blank = false, lead = true;      /* a blank since then; nothing but "- " and "? " on this line yet */
+    for (size_t i = 0; out && i < size; i++) {
+        char c = text[i];
+        if (i >= quiet) {
+            bool starts = strchr("\n[{,", before) || (lead && blank) ||
+                          (before == ':' && (blank || earlier == '"' || earlier == '\''));
+            if ((c == '"' || c == '\'') && starts)
+                quiet = i + quote_length(text + i, size - i) + 1;
+            else if (c == '#' && (i == 0 || strchr(" \t\n", text[i - 1]))) {
+                const char *stop = memchr(text + i, '\n', size - i);
+                quiet = stop ? (size_t)(stop - text) : size;
+            } else if (c == '(' && i >= call) {
+                size_t seen, length = call_length(text + i, size - i, &seen);
+                call = i + length;
+                quiet = length ? quiet : i + seen;
             }
         }
-        if (text[i] == ',' && i < end) {
+        if (c == ',' && i < call) {
             memcpy(out + used, MASK, 3);
             used += 3;
         } else
-            out[used++] = text[i];
+            out[used++] = c;
+        blank = c == ' ' || c == '\t' || c == '\r';
+        if (!blank) {
+            earlier = before;
+            before = c;
+            lead = c == '\n' || (lead && (c == '-' || c == '?'));
+        }
     }
+    *masked = out;
     *masked_size = used;
-    return out;
+    return out ? AP_OK : AP_EMEMORY;
 }
 
 /* Puts the commas back in place; returns the new length. */
@@ -293,11 +393,13 @@ static enum ap_code not_yaml(const struct reading *r, const yaml_parser_t *p, co
     char begun[48] = "";
     if (p->context && from.line > 0 && from.line != at.line)
         snprintf(begun, sizeof begun, ", which begins at %d:%d", from.line, from.col);
-    return ap_err_add(r->e, AP_EUSAGE, &at, hint, "not valid YAML: %s%s%s%s", p->problem ? p->problem : "unreadable",
-                      p->context ? ", " : "", p->context ? p->context : "", begun);
+    return ap_err_add(r->e, AP_EUSAGE, &at, hint, "not valid YAML: %s%s%s%s",
+                      p->problem ? p->problem : "unreadable", p->context ? ", " : "",
+                      p->context ? p->context : "", begun);
 }
 
-static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
+                                 size_t size)
 {
     struct reading r = {.e = e, .t = t};
     if (!(r.file = ap_mem_arena_text(e, &t->arena, file, strlen(file))))
@@ -305,6 +407,7 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING); /* else a byte order mark may choose UTF-16 */
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     enum ap_code code = AP_OK;
     int documents = 0;
@@ -337,12 +440,16 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     return code;
 }
 
-enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size)
+enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
+                             size_t size)
 {
-    size_t masked_size;
-    char *masked = mask_commas(e, text, size, &masked_size);
-    if (!masked)
-        return AP_EMEMORY;
+    size_t masked_size = 0;
+    char *masked = NULL;
+    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
+        text += 3;
+        size -= 3;
+    }
+    AP_TRY(mask_commas(e, file, text, size, &masked, &masked_size));
     enum ap_code code = parse_masked(e, t, file, masked, masked_size);
     ap_mem_free(masked);
     return code;
@@ -385,19 +492,25 @@ static struct ap_node *path_step(struct ap_node *at, const char **path, int *ind
         *path += best;
         return found;
     }
-    size_t length = strcspn(*path, ".");
-    for (int i = 0; at->kind == AP_NODE_LIST && i < at->n; i++) {
+    size_t best = 0;
+    struct ap_node *found = NULL;
+    for (int i = 0; at->kind == AP_NODE_LIST && i < at->n; i++) { /* names may hold dots too: the longest */
         char number[16];
         snprintf(number, sizeof number, "%d", i);
         struct ap_node *name = ap_yamlin_child(at->child[i], "name");
-        bool by_name = name && strlen(name->text) == length && strncmp(*path, name->text, length) == 0;
-        if (by_name || (strlen(number) == length && strncmp(*path, number, length) == 0)) {
-            *index = i;
-            *path += length;
-            return at->child[i];
+        const char *step[2] = {number, name && name->kind == AP_NODE_SCALAR ? name->text : ""};
+        for (int k = 0; k < 2; k++) {
+            size_t length = strlen(step[k]);
+            if (length > best && strncmp(*path, step[k], length) == 0 &&
+                ((*path)[length] == '.' || (*path)[length] == 0)) {
+                best = length;
+                found = at->child[i];
+                *index = i;
+            }
         }
     }
-    return NULL;
+    *path += best;
+    return found;
 }
 
 /* A value of --set has a path and no line. */
@@ -408,18 +521,21 @@ static void forget_lines(struct ap_node *n)
         forget_lines(n->child[i]);
 }
 
-static enum ap_code no_step(struct ap_err *e, const struct ap_place *at, const char *path, const struct ap_node *parent,
-                            const char *step)
+static enum ap_code no_step(struct ap_err *e, const struct ap_place *at, const char *path,
+                            const struct ap_node *parent, const char *step)
 {
     char hint[AP_ERR_HINT];
     const char *given = parent->key ? parent->key : "the element";
     if (parent->kind == AP_NODE_SCALAR)
-        return ap_err_add(e, AP_EUSAGE, at, "end the path there", "%s: %s is a single value and has no '%s'", path, given, step);
-    size_t used = (size_t)snprintf(hint, sizeof hint, "elements go by number, 0 to %d, or by name", parent->n - 1);
+        return ap_err_add(e, AP_EUSAGE, at, "end the path there", "%s: %s is a single value and has no '%s'",
+                          path, given, step);
+    size_t used =
+        (size_t)snprintf(hint, sizeof hint, "elements go by number, 0 to %d, or by name", parent->n - 1);
     for (int i = 0, named = 0; i < parent->n && used < sizeof hint; i++) {
         const struct ap_node *name = ap_yamlin_child(parent->child[i], "name");
         if (name && name->kind == AP_NODE_SCALAR)
-            used += (size_t)snprintf(hint + used, sizeof hint - used, "%s%s", named++ ? ", " : ": ", name->text);
+            used +=
+                (size_t)snprintf(hint + used, sizeof hint - used, "%s%s", named++ ? ", " : ": ", name->text);
     }
     return ap_err_add(e, AP_EUSAGE, at, hint, "%s: the list '%s' has no element '%.*s'", path, given,
                       (int)strcspn(step, "."), step);
@@ -430,8 +546,8 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     struct ap_place at = {"--set", 0, 0};
     const char *equals = strchr(assignment, '=');
     if (!equals || equals == assignment)
-        return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8", "'%s' is not key.path=value",
-                          assignment);
+        return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8",
+                          "'%s' is not key.path=value", assignment);
     char path[AP_ERR_PATH];
     if (equals - assignment >= (long)sizeof path)
         return ap_err_add(e, AP_EUSAGE, &at, NULL, "the key path is too long");
@@ -470,14 +586,17 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
         }
         if (next && parent->kind == AP_NODE_LIST) {
             parent->child[index] = fresh;
+            fresh->key = NULL;
             break;
         }
-        if (next || (parent->kind == AP_NODE_MAP && !strchr(before, '.'))) {
+        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY &&
+                     !strchr(before, '.'))) {
             code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
             fresh->key_at = fresh->at;
             break;
         }
-        if (parent->kind == AP_NODE_MAP) { /* so is a new map, such as an integrator that the file leaves out */
+        if (parent->kind ==
+            AP_NODE_MAP) { /* so is a new map, such as an integrator that the file leaves out */
             char key[AP_ERR_PATH];
             size_t length = strcspn(before, ".");
             snprintf(key, sizeof key, "%.*s", (int)length, before);
@@ -528,35 +647,61 @@ static void put(struct text *x, const char *s)
     x->used += n;
 }
 
+/* Length of the character at c when it must be written as an escape, 0 when it may stand as it is: controls, the line
+ * separators and the byte order mark, which YAML does not read back as themselves. */
+static size_t must_escape(const char *c, unsigned *point)
+{
+    const unsigned char *u = (const unsigned char *)c;
+    *point = *u;
+    if (*u < 0x20 || *u == 0x7f)
+        return 1;
+    if (*u == 0xC2 && u[1] >= 0x80 && u[1] < 0xA0)
+        return *point = u[1], 2;
+    if ((*u & 0xF0) != 0xE0 || !u[1] || !u[2])
+        return 0;
+    *point = (u[0] & 0x0Fu) << 12 | (u[1] & 0x3Fu) << 6 | (u[2] & 0x3Fu);
+    return *point == 0x2028 || *point == 0x2029 || *point == 0xFEFF || *point >= 0xFFFE ? 3 : 0;
+}
+
 /* A scalar, in double quotes when a plain one would read differently. */
 static void put_scalar(struct text *x, const char *s, bool in_flow)
 {
+    size_t size = strlen(s), call = 0, seen = 0; /* end of the call, inside which commas are its own */
+    unsigned point;
     bool plain = *s && !strchr(" -?:,[]{}#&*!|>'\"%@`", *s);
     if (*s == '-' && s[1] && s[1] != ' ')
         plain = true;
-    int depth = 0; /* inside parentheses commas are the call's own */
-    bool closed = strchr(s, '(') && strchr(s, ')');
-    for (const char *c = s; *c && plain; c++) {
-        depth += closed ? (*c == '(') - (*c == ')') : 0;
-        if ((unsigned char)*c < 0x20 || (*c == ':' && (c[1] == ' ' || c[1] == 0)) || (*c == '#' && c > s && c[-1] == ' ') ||
-            (in_flow && strchr(",[]{}", *c) && !(*c == ',' && depth == 1)) || (*c == ' ' && c[1] == 0))
+    if (strncmp(s, "---", 3) == 0 || strncmp(s, "...", 3) == 0)
+        plain = false;
+    for (size_t i = 0; i < size && plain; i++) {
+        if (s[i] == '(' && i >= call && i >= seen) {
+            size_t far, length = call_length(s + i, size - i, &far);
+            call = i + length;
+            seen = i + far;
+            plain = length > 0 || !in_flow; /* else a later scalar could close it */
+        }
+        if (must_escape(s + i, &point) ||
+            (s[i] == ':' && (s[i + 1] == ' ' || s[i + 1] == 0 || (in_flow && s[i + 1] == '?'))) ||
+            (s[i] == '#' && i > 0 && s[i - 1] == ' ') ||
+            (in_flow && strchr(",[]{}", s[i]) && !(s[i] == ',' && i < call)) ||
+            (s[i] == ' ' && s[i + 1] == 0))
             plain = false;
     }
-    if (strcmp(s, "---") == 0 || strcmp(s, "...") == 0)
-        plain = false;
     if (plain) {
         put(x, s);
         return;
     }
     put(x, "\"");
     for (const char *c = s; *c; c++) {
-        char piece[8];
-        if (*c == '"' || *c == '\\')
+        char piece[16];
+        size_t length = must_escape(c, &point);
+        if (length)
+            snprintf(piece, sizeof piece, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
+        else if (*c == '"' || *c == '\\')
             snprintf(piece, sizeof piece, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)*c);
         else
             snprintf(piece, sizeof piece, "%c", *c);
+        c += length ? length - 1 : 0;
         put(x, piece);
     }
     put(x, "\"");
@@ -588,7 +733,7 @@ static void put_node(struct text *x, const struct ap_node *n, int indent, bool i
         for (int k = 0; k < indent; k++)
             put(x, " ");
         if (map) {
-            put_scalar(x, c->key, false);
+            put_scalar(x, c->key, true); /* what follows on this line may be a flow collection */
             put(x, ":");
         } else
             put(x, "-");

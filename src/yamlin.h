@@ -11,12 +11,12 @@ enum ap_node_kind { AP_NODE_SCALAR, AP_NODE_LIST, AP_NODE_MAP };
 struct ap_node {
     enum ap_node_kind kind;
     struct ap_place at;
-    const char *text;        /* scalar: as written, without quotes */
-    const char *key;         /* child of a map: its key, and where that is written */
+    const char *text; /* scalar: as written, without quotes */
+    const char *key;  /* child of a map: its key, and where that is written */
     struct ap_place key_at;
-    struct ap_node **child;  /* [n] of a map or list, in the order of the file */
+    struct ap_node **child; /* [n] of a map or list, in the order of the file */
     int n, capacity;
-    bool flow;               /* written as [..] or {..}: printed on one line */
+    bool flow; /* written as [..] or {..}: printed on one line */
 };
 
 /* A tree owns its nodes and texts. */
@@ -30,11 +30,11 @@ enum {
     AP_YAMLIN_DEPTH = 32,
     AP_YAMLIN_NODES = 100000,
     AP_YAMLIN_KEY = 64,
-    AP_YAMLIN_KEYS = 1024, /* keys of one map */
 };
 
 /* Parses text (named `file` in messages) into t, which must be zeroed. */
-enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text, size_t size);
+enum ap_code ap_yamlin_parse(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
+                             size_t size);
 enum ap_code ap_yamlin_read(struct ap_err *e, struct ap_tree *t, const char *path);
 void ap_yamlin_free(struct ap_tree *t);
 
@@ -42,8 +42,8 @@ void ap_yamlin_free(struct ap_tree *t);
 struct ap_node *ap_yamlin_child(const struct ap_node *map, const char *key);
 
 /* New nodes in t's arena; NULL when memory is out. at gives the place that messages will name. */
-struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+struct ap_node *ap_yamlin_scalar(struct ap_err *e, struct ap_tree *t, struct ap_place at, const char *format,
+                                 ...) __attribute__((format(printf, 4, 5)));
 struct ap_node *ap_yamlin_map(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow);
 struct ap_node *ap_yamlin_list(struct ap_err *e, struct ap_tree *t, struct ap_place at, bool flow);
 /* Appends child to a map under key, or to a list (key NULL). Replaces an equal key. A NULL child is AP_EMEMORY. */

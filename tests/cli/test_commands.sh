@@ -93,7 +93,7 @@ check "--set a dotted name" says "size: 5" 0 "$APICAL" check "$work/c/associatio
 check "--set a list" says "figures:" 0 expanded --set "figures=[weights, {kind: traces, of: output}]"
 check "--set the shorthand" says "size: 4" 0 expanded --set "microcircuit.layers=[30, 4, 10]" --set "figures=[]"
 grep -v '^integrator' $association >"$work/c/without.yaml"
-check "--set makes a map" says "rtol: 1e-09" 0 "$APICAL" check "$work/c/without.yaml" --expand --set integrator.rtol=1e-9
+check "--set makes a map" says "rtol: 1e-9" 0 "$APICAL" check "$work/c/without.yaml" --expand --set integrator.rtol=1e-9
 check "--set with =" says "seed: 9" 0 expanded --set=seed=9
 check "the last --set wins" says "seed: 4" 0 expanded --set seed=3 --set seed=4
 check "--set anywhere" says "seed: 5" 0 "$APICAL" check --set seed=5 $association --expand

@@ -45,10 +45,8 @@ static void test_rows_are_complete(void **unused)
         assert_in_range(t[i].n_params, 0, AP_TRANSFER_PARAMS);
         for (int k = 0; k < AP_TRANSFER_PARAMS; k++)
             if (k < t[i].n_params) {
-                assert_true(t[i].param[k] && *t[i].param[k] && t[i].param_doc[k] &&
-                            *t[i].param_doc[k]);
-                assert_true(t[i].min[k] <= t[i].fallback[k] &&
-                            t[i].fallback[k] <= t[i].max[k]);
+                assert_true(t[i].param[k] && *t[i].param[k] && t[i].param_doc[k] && *t[i].param_doc[k]);
+                assert_true(t[i].min[k] <= t[i].fallback[k] && t[i].fallback[k] <= t[i].max[k]);
                 assert_true(t[i].min[k] < t[i].max[k]);
             } else
                 assert_null(t[i].param[k]);
@@ -114,8 +112,7 @@ static void test_known_values(void **unused)
 static void test_slopes_keep_relative_accuracy_in_the_tails(void **unused)
 {
     (void)unused;
-    const struct ap_transfer_row *logistic = find("logistic"),
-                                  *hyperbolic = find("tanh");
+    const struct ap_transfer_row *logistic = find("logistic"), *hyperbolic = find("tanh");
     for (double u = -300; u <= 300; u += 0.37) {
         long double t = expl(-fabsl((long double)u)), s = t / ((1 + t) * (1 + t));
         assert_true(fabsl((long double)one(logistic->slope, NULL, u) / s - 1) < 1e-15L);

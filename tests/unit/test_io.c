@@ -1,0 +1,223 @@
+/* Files: whole or absent, limits, what is no file, a disk that fills up. */
+#include "io.h"
+#include "mem.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[64];
+
+static int setup(void **state)
+{
+    snprintf(folder, sizeof folder, "/tmp/ap_test_io.XXXXXX");
+    *state = ap_err_create();
+    return *state && mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ap_err_free(*state);
+    return system(command);
+}
+
+static const char *in(const char *name)
+{
+    static char path[4][AP_ERR_PATH];
+    static int next;
+    char *out = path[next++ % 4];
+    assert_int_equal(ap_io_join(NULL, out, AP_ERR_PATH, folder, name), AP_OK);
+    return out;
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void test_what_is_written_is_read(void **state)
+{
+    struct ap_err *e = *state;
+    static char bytes[100000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 31);
+    for (int round = 0; round < 3; round++) { /* new, replaced by shorter, empty */
+        size_t size = round == 0 ? sizeof bytes : round == 1 ? 10 : 0, got;
+        char *data;
+        assert_int_equal(ap_io_write(e, in("a"), bytes, size), AP_OK);
+        assert_false(exists(in("a.tmp")));
+        assert_int_equal(ap_io_read(e, in("a"), sizeof bytes, &data, &got), AP_OK);
+        assert_int_equal(got, size);
+        assert_memory_equal(data, bytes, size);
+        assert_int_equal(data[size], 0);
+        ap_mem_free(data);
+    }
+    assert_int_equal(ap_err_count(e), 0);
+}
+
+static void test_reading_refuses_what_is_no_file_or_too_large(void **state)
+{
+    struct ap_err *e = *state;
+    char *data = (char *)1;
+    size_t size = 1;
+    assert_int_equal(mkfifo(in("fifo"), 0600), 0);
+    assert_int_equal(ap_io_write(e, in("ten"), "0123456789", 10), AP_OK);
+    const char *const bad[] = {in("absent"), in("fifo"), "/dev/zero", folder, ""};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ap_io_read(e, bad[i], 1000, &data, &size), AP_EIO);
+        assert_null(data);
+        assert_int_equal(ap_err_count(e), i + 1);
+        assert_non_null(strstr(ap_err_message(e, i), bad[i]));
+    }
+    assert_non_null(strstr(ap_err_message(e, 0), "No such file"));
+    assert_int_equal(ap_io_read(e, in("ten"), 9, &data, &size), AP_EIO);
+    assert_non_null(strstr(ap_err_message(e, 5), "10 bytes, the limit is 9"));
+    assert_int_equal(ap_io_read(e, in("ten"), 10, &data, &size), AP_OK);
+    ap_mem_free(data);
+    ap_mem_fail_at(1, false);
+    assert_int_equal(ap_io_read(e, in("ten"), 10, &data, &size), AP_EMEMORY);
+    ap_mem_fail_at(0, false);
+}
+
+static void test_a_full_disk_leaves_the_old_file(void **state)
+{
+    struct ap_err *e = *state;
+    static char bytes[5000];
+    struct rlimit limit = {1000, RLIM_INFINITY}, before;
+    assert_int_equal(ap_io_write(e, in("a"), "old", 3), AP_OK);
+    struct ap_io_file f;
+    assert_int_equal(ap_io_append_open(e, &f, in("log")), AP_OK);
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    enum ap_code code = ap_io_write(e, in("a"), bytes, sizeof bytes),
+                 fresh = ap_io_write(e, in("b"), bytes, 5000), log = ap_io_append(e, &f, bytes, sizeof bytes);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(code, AP_EIO);
+    assert_int_equal(fresh, AP_EIO);
+    assert_int_equal(log, AP_EIO);
+    assert_int_equal(ap_err_count(e), 3);
+    assert_int_equal(ap_io_append_close(e, &f), AP_OK);
+    assert_int_equal(f.fd, -1);
+    assert_false(exists(in("b")) || exists(in("b.tmp")) || exists(in("a.tmp")));
+    char *data;
+    size_t size;
+    assert_int_equal(ap_io_read(e, in("a"), 100, &data, &size), AP_OK);
+    assert_string_equal(data, "old");
+    ap_mem_free(data);
+}
+
+static void test_writing_fails_where_it_must(void **state)
+{
+    struct ap_err *e = *state;
+    char path[400];
+    assert_int_equal(ap_io_write(e, in("no/such"), "x", 1), AP_EIO);
+    assert_int_equal(mkdir(in("dir"), 0700), 0);
+    assert_int_equal(ap_io_write(e, in("dir"), "x", 1), AP_EIO); /* a folder is not replaced */
+    assert_false(exists(in("dir.tmp")));
+    memset(path, 'x', sizeof path);
+    path[sizeof path - 1] = 0;
+    assert_int_equal(ap_io_write(e, path, "x", 1), AP_EIO);
+    assert_int_equal(ap_err_count(e), 3);
+}
+
+static void test_publishing_renames(void **state)
+{
+    struct ap_err *e = *state;
+    assert_int_equal(ap_io_write(e, in("t"), "new", 3), AP_OK);
+    assert_int_equal(ap_io_write(e, in("p"), "old", 3), AP_OK);
+    assert_int_equal(ap_io_publish(e, in("t"), in("p")), AP_OK);
+    assert_false(exists(in("t")));
+    char *data;
+    size_t size;
+    assert_int_equal(ap_io_read(e, in("p"), 3, &data, &size), AP_OK);
+    assert_string_equal(data, "new");
+    ap_mem_free(data);
+    assert_int_equal(ap_io_publish(e, in("t"), in("p")), AP_EIO);
+    assert_int_equal(mkdir(in("dir"), 0700), 0);
+    assert_int_equal(ap_io_publish(e, in("p"), in("dir")), AP_EIO);
+    assert_false(exists(in("p"))); /* gone, as promised */
+}
+
+static void test_folders(void **state)
+{
+    struct ap_err *e = *state;
+    bool there;
+    assert_false(ap_io_folder_has_entries(in("x"), &there) || there);
+    assert_int_equal(ap_io_make_folder(e, in("x/y//z/")), AP_OK);
+    assert_int_equal(ap_io_make_folder(e, in("x/y/z")), AP_OK);
+    assert_true(ap_io_folder_has_entries(in("x"), &there) && there);
+    assert_true(!ap_io_folder_has_entries(in("x/y/z"), &there) && there);
+    assert_int_equal(ap_io_write(e, in("file"), "", 0), AP_OK);
+    assert_true(ap_io_folder_has_entries(in("file"), &there) && there);
+    assert_int_equal(ap_err_count(e), 0);
+    assert_int_equal(ap_io_make_folder(e, in("file")), AP_EIO);
+    assert_int_equal(ap_io_make_folder(e, in("file/x")), AP_EIO);
+    assert_int_equal(ap_io_make_folder(e, ""), AP_EIO);
+    char path[400];
+    memset(path, 'x', sizeof path);
+    path[sizeof path - 1] = 0;
+    assert_int_equal(ap_io_make_folder(e, path), AP_EIO);
+    assert_int_equal(ap_io_remove(e, in("file")), AP_OK);
+    assert_int_equal(ap_io_remove(e, in("file")), AP_OK); /* not there: no error */
+    assert_int_equal(ap_io_remove(e, in("x")), AP_EIO);
+    assert_true(exists(in("x")));
+}
+
+static void test_joining(void **state)
+{
+    struct ap_err *e = *state;
+    char out[8];
+    assert_int_equal(ap_io_join(e, out, sizeof out, "a", "b"), AP_OK);
+    assert_string_equal(out, "a/b");
+    assert_int_equal(ap_io_join(e, out, sizeof out, "a/", "b"), AP_OK);
+    assert_string_equal(out, "a/b");
+    assert_int_equal(ap_io_join(e, out, sizeof out, "", "b"), AP_OK);
+    assert_string_equal(out, "b");
+    assert_int_equal(ap_io_join(e, out, sizeof out, "abc", "def"), AP_OK);
+    assert_int_equal(ap_io_join(e, out, sizeof out, "abcd", "def"), AP_EIO);
+}
+
+static void test_appending(void **state)
+{
+    struct ap_err *e = *state;
+    struct ap_io_file f, g;
+    assert_int_equal(ap_io_append_open(e, &f, in("log")), AP_OK);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(ap_io_append(e, &f, "0123456789", 10), AP_OK);
+    assert_int_equal(f.size, 1000);
+    assert_int_equal(ap_io_append_close(e, &f), AP_OK);
+    assert_int_equal(ap_io_append_close(e, &f), AP_OK);            /* twice is no error */
+    assert_int_equal(ap_io_append_open(e, &g, in("log")), AP_EIO); /* never onto an old log */
+    assert_int_equal(g.fd, -1);
+    assert_int_equal(ap_io_append(e, &g, "x", 1), AP_EIO);
+    struct stat st;
+    assert_int_equal(stat(in("log"), &st), 0);
+    assert_int_equal(st.st_size, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_what_is_written_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reading_refuses_what_is_no_file_or_too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_full_disk_leaves_the_old_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_writing_fails_where_it_must, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_publishing_renames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_joining, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_appending, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,290 @@
+/* The kernels against their definitions, closed forms and fine steps. */
+#include "synapse.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { M = 70 };
+
+static double uniform(void)
+{
+    static unsigned long long seed = 5;
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(seed >> 11) / 9007199254740992.0 * 2 - 1;
+}
+
+static void fill(double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = uniform();
+}
+
+static void test_the_product_is_the_naive_one_bit_by_bit(void **unused)
+{
+    (void)unused;
+    static double w[M * M], x[M], fast[M + 1], slow[M + 1], start[M + 1];
+    fill(w, M * M);
+    fill(x, M);
+    fill(start, M + 1);
+    for (size_t rows = 0; rows <= M; rows++)
+        for (size_t cols = 0; cols <= M; cols++)
+            for (int add = 0; add < 2; add++) {
+                memcpy(fast, start, sizeof start);
+                memcpy(slow, start, sizeof start);
+                ap_synapse_product(rows, cols, w, x, add, fast);
+                ap_synapse_product_naive(rows, cols, w, x, add, slow);
+                assert_memory_equal(fast, slow, sizeof fast);
+                assert_true(fast[rows] == start[rows]); /* nothing beyond */
+            }
+}
+
+static void test_the_product_is_accurate(void **unused)
+{
+    (void)unused;
+    enum { COLS = 1000, ROWS = 20 };
+    static double w[ROWS * COLS], x[COLS], out[ROWS];
+    fill(w, ROWS * COLS);
+    fill(x, COLS);
+    for (int add = 0; add < 2; add++) {
+        fill(out, ROWS);
+        double before[ROWS];
+        memcpy(before, out, sizeof out);
+        ap_synapse_product(ROWS, COLS, w, x, add, out);
+        for (size_t i = 0; i < ROWS; i++) {
+            long double sum = add ? (long double)before[i] : 0, size = fabsl(sum);
+            for (size_t j = 0; j < COLS; j++) {
+                sum += (long double)w[i * COLS + j] * x[j];
+                size += fabsl((long double)w[i * COLS + j] * x[j]);
+            }
+            /* 63 fma and 4 folds: at most 68 roundings of 2^-53; a plain order of 1000 would miss this often
+             */
+            assert_true(fabsl(out[i] - sum) <= 8 * 0x1p-53L * size);
+        }
+    }
+}
+
+static void test_rows_are_apart(void **unused)
+{
+    (void)unused;
+    static double w[M * M], x[M], whole[M], part[M];
+    fill(w, M * M);
+    fill(x, M);
+    ap_synapse_product(M, M, w, x, 0, whole);
+    for (size_t cut = 0; cut <= M; cut += 3) {
+        ap_synapse_product(cut, M, w, x, 0, part);
+        ap_synapse_product(M - cut, M, w + cut * M, x, 0, part + cut);
+        assert_memory_equal(whole, part, sizeof whole);
+    }
+}
+
+/* The six coefficients in long double, by series where the closed form cancels. */
+static void exact(long double h, long double tau, long double eta, long double k[6])
+{
+    long double a = h / tau, gone = -expm1l(-a), first = 0, second = 0;
+    if (a < 1) {
+        long double term = 1; /* a^m / (m+1)! */
+        for (int m = 1; m < 40; m++) {
+            term *= a / (m + 1);
+            first += m % 2 ? term : -term;
+        }
+        term = 0.5L;
+        for (int m = 1; m < 40; m++) {
+            term *= a / (m + 2);
+            second += m % 2 ? term : -term;
+        }
+    } else {
+        first = 1 - gone / a;
+        second = 0.5L - first / a;
+    }
+    k[0] = eta * tau * gone;
+    k[1] = eta * h * (first - second);
+    k[2] = eta * h * second;
+    k[3] = expl(-a);
+    k[4] = gone - first;
+    k[5] = first;
+}
+
+static void test_the_coefficients_are_those_of_the_closed_form(void **unused)
+{
+    (void)unused;
+    static const char *const NAME[] = {"kd", "k0", "k1", "e", "c0", "c1"};
+    for (double a = 1e-8; a <= 50; a *= 1.003)
+        for (int t = 0; t < 2; t++) {
+            double tau = t ? 30 : 0.7, eta = 0.013, h = a * tau;
+            struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta);
+            const double got[6] = {f.kd, f.k0, f.k1, f.e, f.c0, f.c1};
+            long double want[6];
+            exact(h, tau, eta, want);
+            for (int i = 0; i < 6; i++) /* the division h/tau rounds, and e, c0 feel that a-fold */
+                if (!(fabsl(got[i] - want[i]) <= (1e-14L + 0x1p-52L * (i == 3 ? a : 0)) * fabsl(want[i])))
+                    fail_msg("%s at h/tau = %g: %.17g, not %.17Lg", NAME[i], a, got[i], want[i]);
+        }
+    struct ap_synapse_fold f = ap_synapse_fold_of(2, 0, 0.3); /* no low-pass: trapezium */
+    assert_true(f.k0 == 0.5 * 0.3 * 2 && f.k1 == f.k0);
+    f = ap_synapse_fold_of(0, 30, 0.3); /* no time: nothing moves */
+    assert_true(f.e == 1 && f.kd == 0 && f.k0 == 0 && f.k1 == 0 && f.c0 == 0 && f.c1 == 0);
+}
+
+/* Euler's error is h/steps times a smooth series: two levels of Richardson leave its cube. */
+static void fine(double h, double tau, double eta, double x0, double x1, double d0, double out[2])
+{
+    long double w[3], d[3];
+    for (int level = 0; level < 3; level++) {
+        int steps = 4000 << level;
+        long double dt = (long double)h / steps;
+        w[level] = 0, d[level] = d0;
+        for (int i = 0; i < steps; i++) {
+            long double x = x0 + (x1 - x0) * (long double)i / steps;
+            w[level] += dt * eta * d[level];
+            d[level] += dt / tau * (x - d[level]);
+        }
+    }
+    for (int order = 1; order < 3; order++)
+        for (int l = 0; l < 3 - order; l++) {
+            long double f = 1 << order;
+            w[l] = (f * w[l + 1] - w[l]) / (f - 1);
+            d[l] = (f * d[l + 1] - d[l]) / (f - 1);
+        }
+    out[0] = (double)w[0];
+    out[1] = (double)d[0];
+}
+
+static void test_the_coefficients_are_the_limit_of_fine_steps(void **unused)
+{
+    (void)unused;
+    static const double RATIO[] = {1e-8, 1e-4, 0.01, 0.0499, 0.0501, 0.3, 0.4999, 0.5001, 1, 3, 10, 50};
+    for (int i = 0; i < 12; i++) {
+        double tau = 30, h = RATIO[i] * tau, eta = 0.1, out[2], x0 = 0.8, x1 = -0.3, d = 0.5;
+        struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta);
+        fine(h, tau, eta, x0, x1, d, out);
+        double tolerance = RATIO[i] > 5 ? 3e-5 : 1e-10; /* Euler itself is coarse there */
+        assert_true(fabs(f.kd * d + f.k0 * x0 + f.k1 * x1 - out[0]) <= tolerance * eta * h);
+        assert_true(fabs(f.e * d + f.c0 * x0 + f.c1 * x1 - out[1]) <= tolerance);
+    }
+}
+
+static void test_two_half_steps_are_one(void **unused)
+{
+    (void)unused;
+    for (double a = 1e-6; a < 50; a *= 1.7) {
+        double tau = 30, h = a * tau, x0 = 0.8, x1 = -0.3, xm = 0.5 * (x0 + x1), d = 0.4;
+        struct ap_synapse_fold one = ap_synapse_fold_of(h, tau, 1), half = ap_synapse_fold_of(h / 2, tau, 1);
+        double w1 = one.kd * d + one.k0 * x0 + one.k1 * x1, d1 = one.e * d + one.c0 * x0 + one.c1 * x1;
+        double w2 = half.kd * d + half.k0 * x0 + half.k1 * xm, d2 = half.e * d + half.c0 * x0 + half.c1 * xm;
+        w2 += half.kd * d2 + half.k0 * xm + half.k1 * x1;
+        d2 = half.e * d2 + half.c0 * xm + half.c1 * x1;
+        assert_true(fabs(w1 - w2) < 1e-14 * h && fabs(d1 - d2) < 1e-14);
+    }
+}
+
+static void test_applying_is_the_definition(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 13, COLS = 37, STEPS = 25 };
+    static double w[ROWS * COLS + 1], d[ROWS * COLS + 1];
+    static long double lw[ROWS * COLS], ld[ROWS * COLS];
+    for (int lowpass = 0; lowpass < 2; lowpass++) {
+        fill(w, ROWS * COLS + 1);
+        fill(d, ROWS * COLS + 1);
+        double guard = w[ROWS * COLS];
+        for (size_t i = 0; i < ROWS * COLS; i++)
+            lw[i] = w[i], ld[i] = d[i];
+        for (int s = 0; s < STEPS; s++) {
+            double post0[ROWS], post1[ROWS], pre0[COLS], pre1[COLS], h = 0.1 + 0.3 * s;
+            fill(post0, ROWS), fill(post1, ROWS), fill(pre0, COLS), fill(pre1, COLS);
+            struct ap_synapse_fold k = ap_synapse_fold_of(h, lowpass ? 5 : 0, 0.02);
+            long double c[6] = {0, 0.5L * 0.02 * h, 0.5L * 0.02 * h, 0, 0, 0};
+            if (lowpass)
+                exact(h, 5, 0.02, c);
+            ap_synapse_apply(ROWS, COLS, w, lowpass ? d : NULL, post0, pre0, post1, pre1, &k);
+            for (size_t i = 0; i < ROWS; i++)
+                for (size_t j = 0; j < COLS; j++) {
+                    long double x0 = (long double)post0[i] * pre0[j], x1 = (long double)post1[i] * pre1[j];
+                    size_t at = i * COLS + j;
+                    lw[at] += c[0] * ld[at] + c[1] * x0 + c[2] * x1;
+                    if (lowpass)
+                        ld[at] = c[3] * ld[at] + c[4] * x0 + c[5] * x1;
+                }
+        }
+        for (size_t i = 0; i < ROWS * COLS; i++) {
+            assert_true(fabsl(w[i] - lw[i]) < 1e-14L * STEPS);
+            assert_true(fabsl(d[i] - ld[i]) < 1e-14L);
+        }
+        assert_true(w[ROWS * COLS] == guard);
+    }
+}
+
+static void test_euler_is_the_definition(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 9, COLS = 33 };
+    double w[ROWS * COLS], d[ROWS * COLS], w0[ROWS * COLS], d0[ROWS * COLS], post[ROWS], pre[COLS];
+    fill(w0, ROWS * COLS), fill(d0, ROWS * COLS), fill(post, ROWS), fill(pre, COLS);
+    for (int lowpass = 0; lowpass < 2; lowpass++) {
+        memcpy(w, w0, sizeof w);
+        memcpy(d, d0, sizeof d);
+        ap_synapse_euler(ROWS, COLS, w, lowpass ? d : NULL, post, pre, 0.05, 0.125);
+        for (size_t i = 0; i < ROWS; i++)
+            for (size_t j = 0; j < COLS; j++) {
+                size_t at = i * COLS + j;
+                double x = post[i] * pre[j]; /* the old d drives w */
+                assert_true(fabs(w[at] - (w0[at] + 0.05 * (lowpass ? d0[at] : x))) < 4e-16);
+                assert_true(fabs(d[at] - (lowpass ? d0[at] + 0.125 * (x - d0[at]) : d0[at])) < 4e-16);
+            }
+    }
+}
+
+static void test_derivative_and_tangent(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 11, COLS = 19, ALL = ROWS * COLS };
+    double d[ALL], vd[ALL], post[ROWS], pre[COLS], dpost[ROWS], dpre[COLS], h = 1e-4;
+    fill(d, ALL), fill(vd, ALL), fill(post, ROWS), fill(pre, COLS), fill(dpost, ROWS), fill(dpre, COLS);
+    for (int lowpass = 0; lowpass < 2; lowpass++) {
+        double dw[ALL], dd[ALL], tw[ALL], td[ALL], w[2][ALL], x[2][ALL];
+        ap_synapse_derivative(ROWS, COLS, d, post, pre, 0.3, 0.2, dw, lowpass ? dd : NULL);
+        for (size_t i = 0; i < ALL; i++) {
+            double product = post[i / COLS] * pre[i % COLS];
+            assert_true(dw[i] == 0.3 * (lowpass ? d[i] : product));
+            assert_true(!lowpass || dd[i] == 0.2 * (product - d[i]));
+        }
+        ap_synapse_tangent(ROWS, COLS, vd, post, pre, dpost, dpre, 0.3, 0.2, tw, lowpass ? td : NULL);
+        for (int s = 0; s < 2; s++) {
+            double sign = s ? h : -h, sd[ALL], spost[ROWS], spre[COLS];
+            for (int i = 0; i < ALL; i++)
+                sd[i] = d[i] + sign * vd[i];
+            for (int i = 0; i < ROWS; i++)
+                spost[i] = post[i] + sign * dpost[i];
+            for (int j = 0; j < COLS; j++)
+                spre[j] = pre[j] + sign * dpre[j];
+            ap_synapse_derivative(ROWS, COLS, sd, spost, spre, 0.3, 0.2, w[s], lowpass ? x[s] : NULL);
+        }
+        for (size_t i = 0; i < ALL;
+             i++) { /* the product is quadratic: central differences are exact but for rounding */
+            assert_true(fabs(tw[i] - (w[1][i] - w[0][i]) / (2 * h)) < 2e-12);
+            assert_true(!lowpass || fabs(td[i] - (x[1][i] - x[0][i]) / (2 * h)) < 2e-12);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_product_is_the_naive_one_bit_by_bit),
+        cmocka_unit_test(test_the_product_is_accurate),
+        cmocka_unit_test(test_rows_are_apart),
+        cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
+        cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),
+        cmocka_unit_test(test_two_half_steps_are_one),
+        cmocka_unit_test(test_applying_is_the_definition),
+        cmocka_unit_test(test_euler_is_the_definition),
+        cmocka_unit_test(test_derivative_and_tangent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

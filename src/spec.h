@@ -232,6 +232,8 @@ struct ap_spec {
     int n_proj;
     struct ap_stim_spec *stim;
     int n_stim;
+    bool network_known,
+        stim_known; /* while reading: no cell, population, projection; no stimulus was refused */
     struct ap_block_spec *block;
     int n_block;
     int *program; /* [n_program] blocks in order of execution, repeats unrolled */
@@ -257,6 +259,12 @@ int ap_spec_compartment(const struct ap_spec *s, int pop, const char *name);
  * g / (leak + sum of couplings), times the dendrite's own gain when it is dynamic. The factors of
  * model section "dendritic predictions" (Sacramento et al. 2018, below eq. 7). */
 double ap_spec_attenuation(const struct ap_spec *s, int pop, int comp);
+
+/* Whether the root lacks a section but has a misspelt one, which was reported. */
+bool ap_spec_misspelt(const struct ap_spec *s, const char *section);
+
+/* A data file's path: as written, or from the folder of the circuit file. */
+enum ap_code ap_spec_path(struct ap_err *e, const struct ap_spec *s, const char *file, char out[AP_ERR_PATH]);
 
 /* The parts of reading, one file each. They add errors and go on. */
 enum ap_code ap_expand_microcircuit(struct ap_err *e,

@@ -158,8 +158,15 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
 {
     struct ap_circuit *c = x->c;
     uint64_t index = shown;
-    for (int p = 0; p < c->n_pop; p++) /* the first finite stimulus says how many patterns a round has */
-        if (c->pop[p].clamped && b->stim[p] >= 0 && c->stim[b->stim[p]].count > 0) {
+    for (int p = 0; p < c->n_pop; p++) { /* what a teacher network looks at in this block */
+        struct ap_stimulus *st = b->stim[p] >= 0 ? &c->stim[b->stim[p]] : NULL;
+        int input = st && st->stim->p.input ? st->stim->p.input_pop : -1;
+        if (st)
+            st->other = input >= 0 && b->stim[input] >= 0 ? &c->stim[b->stim[input]] : NULL;
+    }
+    for (int p = 0; p < c->n_pop;
+         p++) /* the first finite set of several says how many patterns a round has */
+        if (c->pop[p].clamped && b->stim[p] >= 0 && c->stim[b->stim[p]].count > 1) {
             index = ap_stimulus_index(&c->stim[b->stim[p]], b->order, (uint64_t)(b - x->spec->block), shown);
             break;
         }
@@ -173,8 +180,6 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
         if (b->stim[p] < 0)
             continue; /* nothing reads it */
         struct ap_stimulus *st = &c->stim[b->stim[p]];
-        int input = st->stim->p.input ? st->stim->p.input_pop : -1;
-        st->other = input >= 0 && b->stim[input] >= 0 ? &c->stim[b->stim[input]] : NULL;
         ap_stimulus_potential(st, index, to);
         x->rhs.clamp_tau[p] = st->stim->smoothing;
     }

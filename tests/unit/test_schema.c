@@ -168,7 +168,7 @@ static void test_every_error_is_reported_at_its_place(void **state)
     }
     assert_int_equal(
         read_text(r, "{taau: 1, gain: x, size: 0, form: none, fresh: maybe, name: 1, zzzzzz: 2}"), AP_EUSAGE);
-    assert_int_equal(r->e->n, 7); /* two unknown, one missing, five bad */
+    assert_int_equal(r->e->n, 7); /* two unknown, one of them for the missing one; five bad */
     assert_non_null(strstr(r->e->diag[0].hint, "did you mean 'tau'?"));
     assert_non_null(strstr(r->e->diag[1].hint, "one of: tau, gain, share"));
 }

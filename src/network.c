@@ -271,7 +271,7 @@ static enum ap_code read_nudge(struct ap_err *e, struct ap_spec *s, struct ap_pr
     if (k->weights || k->rule)
         code = ap_err_add(e, AP_EUSAGE, &n->at, "remove `weights` and `rule`, or `conductance`",
                           "%s: nudging has a conductance, not weights or a rule", what);
-    if (p->pre_comp < 0)
+    if (p->pre >= 0 && p->pre_comp < 0)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "from")->at, "write population/soma",
                           "%s: nudging follows a potential; `from` must name a compartment", what);
     if (p->connect != AP_CONNECT_ONE)

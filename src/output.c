@@ -15,6 +15,19 @@
 
 #define N(keys) ((int)(sizeof keys / sizeof *keys))
 
+/* Whether all populations and projections could be read: else their errors are told already, and what depends on them is
+ * not judged. */
+static bool network_is_whole(const struct ap_spec *s)
+{
+    bool whole = true;
+    for (int i = 0; i < s->n_pop; i++)
+        whole = whole && s->pop[i].cell >= 0;
+    for (int i = 0; i < s->n_proj; i++)
+        whole = whole && s->proj[i].name && s->proj[i].pre >= 0 && s->proj[i].post >= 0 &&
+                s->proj[i].post_comp >= 0;
+    return whole;
+}
+
 /* A node that may be one scalar or a list of them: element i, or NULL past the end. */
 static struct ap_node *item(struct ap_node *n, int i)
 {
@@ -218,6 +231,9 @@ static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const
         const struct ap_proj_spec *a = &s->proj[p->proj], *b = &s->proj[p->other];
         bool fits = a->pre >= 0 && b->pre >= 0 && s->pop[a->pre].n == s->pop[b->post].n &&
                     s->pop[a->post].n == s->pop[b->pre].n && !a->nudges && !b->nudges;
+        if (fits && (a->connect != AP_CONNECT_DENSE || b->connect != AP_CONNECT_DENSE))
+            return ap_err_add(e, AP_EUSAGE, &p->at, NULL, "%s: %s and %s must both be dense", what, a->name,
+                              b->name);
         if (!fits)
             return ap_err_add(e, AP_EUSAGE, &p->at, NULL, "%s: %s is not of the size of %s transposed", what,
                               b->name, a->name);
@@ -270,7 +286,7 @@ static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_pr
     p->name = k.name;
     if (!p->name)
         return AP_EMEMORY;
-    return code == AP_OK ? check_probe(e, s, p, what) : code;
+    return code == AP_OK && network_is_whole(s) ? check_probe(e, s, p, what) : code;
 }
 
 /* ---- figures --------------------------------------------------------------------------------------- */
@@ -376,7 +392,7 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
         code = AP_EUSAGE;
     if (read_during(e, s, f->during_node, what, &f->during) != AP_OK)
         code = AP_EUSAGE;
-    if (code == AP_OK && f->row->check)
+    if (code == AP_OK && f->row->check && network_is_whole(s))
         code = f->row->check(e, s, f);
     return code == AP_OK ? name_figure(e, s, f, k.name) : code;
 }
@@ -403,6 +419,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
                                  r->name);
         if (one == AP_OK)
             s->n_report++;
+        else
+            *r = (struct ap_report_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
     for (int i = 0; probes && i < probes->n; i++) {
@@ -414,6 +432,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
                                  p->name);
         if (one == AP_OK)
             s->n_probe++;
+        else
+            *p = (struct ap_probe_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
     for (int i = 0; figures && i < figures->n; i++) {
@@ -427,6 +447,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
         enum ap_code one = read_figure(e, s, f, figures->child[i]);
         if (one == AP_OK)
             s->n_figure++;
+        else
+            *f = (struct ap_figure_spec){0};
         code = one != AP_OK ? one : code;
     }
     return code;

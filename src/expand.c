@@ -228,8 +228,10 @@ static void nudging(struct shorthand *s, const char *name, const char *from, con
         struct ap_node *pair = ap_yamlin_list(s->e, s->t, s->at, true);
         for (int i = 0; i < 2; i++) {
             char digits[32];
+            const char *unit = ap_unit_name(AP_DIM_POTENTIAL, s->leak.physical);
             struct ap_node *v =
-                ap_yamlin_scalar(s->e, s->t, s->at, "%s", ap_unit_shortest(s->reversal[i], digits));
+                ap_yamlin_scalar(s->e, s->t, s->at, "%s%s%s", ap_unit_shortest(s->reversal[i], digits),
+                                 *unit ? " " : "", unit);
             if (ap_yamlin_put(s->e, s->t, pair, NULL, v) != AP_OK)
                 s->code = AP_EMEMORY;
         }

@@ -435,6 +435,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
                                  r->name);
         if (one == AP_OK)
             s->n_report++;
+        else
+            *r = (struct ap_report_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
     for (int i = 0; probes && i < probes->n; i++) {
@@ -447,6 +449,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
                                  p->name);
         if (one == AP_OK)
             s->n_probe++;
+        else
+            *p = (struct ap_probe_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
     bool probes_known = code == AP_OK && s->network_known;
@@ -462,6 +466,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
         enum ap_code one = read_figure(e, s, f, figures->child[i], probes_known);
         if (one == AP_OK)
             s->n_figure++;
+        else
+            *f = (struct ap_figure_spec){0};
         code = one != AP_OK ? one : code;
     }
     return code;

@@ -10,7 +10,9 @@
 #include "io.h"
 #include "spec.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const POTENTIAL[] = {"dimensionless", "mV", NULL};
@@ -295,6 +297,42 @@ void ap_spec_free(struct ap_spec *s)
     ap_yamlin_free(&s->tree);
     ap_mem_free(s->canonical);
     ap_mem_free(s);
+}
+
+/* `file` as an absolute path, in the spec's arena; the text itself when it is absolute already. */
+static const char *absolute(struct ap_err *e, struct ap_spec *s, const char *file)
+{
+    char folder[PATH_MAX], path[PATH_MAX + AP_ERR_PATH];
+    if (file[0] == '/' || !realpath(s->folder, folder))
+        return file;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    return ap_mem_arena_text(e, &s->tree.arena, path, strlen(path));
+}
+
+char *ap_spec_movable_text(struct ap_err *e, struct ap_spec *s)
+{
+    struct ap_node *stimuli = ap_yamlin_child(s->tree.root, "stimuli");
+    struct ap_node *projections = ap_yamlin_child(s->tree.root, "projections");
+    bool whole = true;
+    for (int i = 0; stimuli && i < stimuli->n; i++) {
+        struct ap_node *file = ap_yamlin_child(stimuli->child[i], "file");
+        if (file && !(file->text = absolute(e, s, file->text)))
+            whole = false;
+    }
+    for (int i = 0; projections && i < projections->n; i++) {
+        struct ap_node *weights = ap_yamlin_child(projections->child[i], "weights");
+        const struct ap_init_spec *in = &s->proj[i].init;
+        if (!weights || !in->file)
+            continue;
+        const char *path = absolute(e, s, in->file);
+        struct ap_node *fresh =
+            path ? ap_yamlin_scalar(e, &s->tree, weights->at, "file(%s, %s)", path, in->dataset) : NULL;
+        if (!fresh)
+            whole = false;
+        else
+            weights->text = fresh->text;
+    }
+    return whole ? ap_yamlin_text(e, s->tree.root) : NULL;
 }
 
 const char *ap_spec_text(const struct ap_spec *s)

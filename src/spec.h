@@ -193,14 +193,13 @@ struct ap_figure_spec {
 };
 
 /* A row of the figure table (figure.c). */
-struct ap_run;
+struct ap_drawing;
 struct ap_figure_row {
     struct ap_row row;
     /* Whether the figure can be drawn at all: NULL when the keys' own checks suffice. */
     enum ap_code (*check)(struct ap_err *e, const struct ap_spec *s, const struct ap_figure_spec *f);
     /* Draws one PNG to `path`. AP_EUSAGE with a hint when the run holds no data for it. */
-    enum ap_code (*draw)(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f,
-                         const char *path);
+    enum ap_code (*draw)(struct ap_drawing *d, const char *path);
 };
 
 struct ap_integrator_spec {
@@ -250,6 +249,10 @@ struct ap_spec {
 /* ap_spec_read and ap_spec_free are public (apical.h). This reads from memory; `file` names it in messages. */
 struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets,
                               int n_sets, struct ap_err *e);
+
+/* The canonical text with data files named by absolute paths, so that it can be read from any folder; freed with
+ * ap_mem_free. */
+char *ap_spec_movable_text(struct ap_err *e, struct ap_spec *s);
 
 int ap_spec_population(const struct ap_spec *s, const char *name);
 int ap_spec_projection(const struct ap_spec *s, const char *name);

@@ -11,6 +11,7 @@
  * Test: tests/unit/test_yamlin.c */
 #include "yamlin.h"
 #include "io.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -624,33 +625,6 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     return AP_OK;
 }
 
-/* Text that grows. */
-struct text {
-    struct ap_err *e;
-    char *bytes;
-    size_t used, size;
-    bool failed;
-};
-
-static void put(struct text *x, const char *s)
-{
-    size_t n = strlen(s);
-    if (x->used + n + 1 > x->size && !x->failed) {
-        size_t size = 2 * x->size + n + 256;
-        void *block = x->bytes;
-        if (ap_mem_grow(x->e, &block, x->used, size, 1, "text") != AP_OK)
-            x->failed = true;
-        else {
-            x->bytes = block;
-            x->size = size;
-        }
-    }
-    if (x->failed)
-        return;
-    memcpy(x->bytes + x->used, s, n + 1);
-    x->used += n;
-}
-
 /* Length of the character at c when it must be written as an escape, 0 when it may stand as it is: controls, the line
  * separators and the byte order mark, which YAML does not read back as themselves. */
 static size_t must_escape(const char *c, unsigned *point)
@@ -668,7 +642,7 @@ static size_t must_escape(const char *c, unsigned *point)
 }
 
 /* A scalar, in double quotes when a plain one would read differently. */
-static void put_scalar(struct text *x, const char *s, bool in_flow)
+static void put_scalar(struct ap_text *x, const char *s, bool in_flow)
 {
     size_t size = strlen(s), call = 0, seen = 0; /* end of the call, inside which commas are its own */
     unsigned point;
@@ -692,10 +666,10 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
             plain = false;
     }
     if (plain) {
-        put(x, s);
+        ap_text_put(x, s);
         return;
     }
-    put(x, "\"");
+    ap_text_put(x, "\"");
     for (const char *c = s; *c; c++) {
         char piece[16];
         size_t length = must_escape(c, &point);
@@ -706,12 +680,12 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
         else
             snprintf(piece, sizeof piece, "%c", *c);
         c += length ? length - 1 : 0;
-        put(x, piece);
+        ap_text_put(x, piece);
     }
-    put(x, "\"");
+    ap_text_put(x, "\"");
 }
 
-static void put_node(struct text *x, const struct ap_node *n, int indent, bool in_flow)
+static void put_node(struct ap_text *x, const struct ap_node *n, int indent, bool in_flow)
 {
     if (n->kind == AP_NODE_SCALAR) {
         put_scalar(x, n->text, in_flow);
@@ -719,43 +693,40 @@ static void put_node(struct text *x, const struct ap_node *n, int indent, bool i
     }
     bool map = n->kind == AP_NODE_MAP;
     if (n->flow || in_flow || n->n == 0) {
-        put(x, map ? "{" : "[");
+        ap_text_put(x, map ? "{" : "[");
         for (int i = 0; i < n->n; i++) {
-            put(x, i ? ", " : "");
+            ap_text_put(x, i ? ", " : "");
             if (map) {
                 put_scalar(x, n->child[i]->key, true);
-                put(x, ": ");
+                ap_text_put(x, ": ");
             }
             put_node(x, n->child[i], indent, true);
         }
-        put(x, map ? "}" : "]");
+        ap_text_put(x, map ? "}" : "]");
         return;
     }
     for (int i = 0; i < n->n; i++) {
         const struct ap_node *c = n->child[i];
-        put(x, "\n");
+        ap_text_put(x, "\n");
         for (int k = 0; k < indent; k++)
-            put(x, " ");
+            ap_text_put(x, " ");
         if (map) {
             put_scalar(x, c->key, true); /* what follows on this line may be a flow collection */
-            put(x, ":");
+            ap_text_put(x, ":");
         } else
-            put(x, "-");
-        put(x, c->kind == AP_NODE_SCALAR || c->flow || c->n == 0 ? " " : "");
+            ap_text_put(x, "-");
+        ap_text_put(x, c->kind == AP_NODE_SCALAR || c->flow || c->n == 0 ? " " : "");
         put_node(x, c, indent + 2, false);
     }
 }
 
 char *ap_yamlin_text(struct ap_err *e, const struct ap_node *root)
 {
-    struct text x = {.e = e};
+    struct ap_text x = {.e = e};
     put_node(&x, root, 0, false);
-    put(&x, "\n");
-    if (x.failed) {
-        ap_mem_free(x.bytes);
-        return NULL;
-    }
-    if (x.bytes[0] == '\n') /* block collections begin with a line break */
-        memmove(x.bytes, x.bytes + 1, x.used);
-    return x.bytes;
+    ap_text_put(&x, "\n");
+    char *text = ap_text_take(&x);
+    if (text && text[0] == '\n') /* block collections begin with a line break */
+        memmove(text, text + 1, x.used);
+    return text;
 }

@@ -92,6 +92,9 @@ check "--set a dotted name" says "size: 5" 0 "$APICAL" check "$work/c/associatio
     --set populations.hidden1.pyr.size=5 --set projections.lateral1.weights="uniform(0, 1)"
 check "--set a list" says "figures:" 0 expanded --set "figures=[weights, {kind: traces, of: output}]"
 check "--set the shorthand" says "size: 4" 0 expanded --set "microcircuit.layers=[30, 4, 10]" --set "figures=[]"
+check "plastic feedback splits the apical dendrite" says "cell: pyramidal-split" 0 expanded \
+    --set microcircuit.plasticity.feedback="0.001 /ms"
+check "and gives it its rule" grep -q "kind: topdown" "$scratch"
 grep -v '^integrator' $association >"$work/c/without.yaml"
 check "--set makes a map" says "rtol: 1e-9" 0 "$APICAL" check "$work/c/without.yaml" --expand --set integrator.rtol=1e-9
 check "--set with =" says "seed: 9" 0 expanded --set=seed=9

@@ -48,10 +48,10 @@ static void add_keys(struct ap_text *x, const struct ap_key *keys, int n)
         ap_text_add(x, "    %-14s %s\n", k->name, k->doc);
         const char *what = kind_text(k, kind);
         ap_text_add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
-            !k->fallback    ? "required"
-            : !*k->fallback ? "optional"
-                            : "default ",
-            k->fallback ? k->fallback : "");
+                    !k->fallback    ? "required"
+                    : !*k->fallback ? "optional"
+                                    : "default ",
+                    k->fallback ? k->fallback : "");
         if (k->min != 0 || k->max != 0) {
             const char *unit = ap_unit_name(k->dim, false);
             if (k->min == AP_POSITIVE)
@@ -59,7 +59,8 @@ static void add_keys(struct ap_text *x, const struct ap_key *keys, int n)
             else if (!isinf(k->min))
                 ap_text_add(x, "; from %s", ap_unit_shortest(k->min, low));
             if (!isinf(k->max))
-                ap_text_add(x, "%s %s", k->min == AP_POSITIVE ? ", up to" : " to", ap_unit_shortest(k->max, high));
+                ap_text_add(x, "%s %s", k->min == AP_POSITIVE ? ", up to" : " to",
+                            ap_unit_shortest(k->max, high));
             if (*unit)
                 ap_text_add(x, " %s", unit);
         }
@@ -108,7 +109,8 @@ char *ap_info(const char *thing, struct ap_err *e)
     if (thing)
         snprintf(name, sizeof name, "%.*s", slash ? (int)(slash - thing) : (int)strlen(thing), thing);
     if (!thing) {
-        ap_text_add(&x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one "
+        ap_text_add(
+            &x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one "
                 "row:\n\n");
         for (int i = 0; i < n; i++)
             ap_text_add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);

@@ -69,12 +69,13 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
     ap_text_add(&x, "{\n  \"apical\": \"%s\",\n  \"circuit\": ", AP_VERSION);
     add_string(&x, m->spec->name);
     ap_text_add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n",
-        (long long)m->spec->seed, canonical, m->status);
+                (long long)m->spec->seed, canonical, m->status);
     ap_text_add(&x, "  \"state_digest\": \"%s\",\n  \"presentations\": %llu,\n  \"steps\": %llu,\n", digest,
-        (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
+                (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
     ap_text_add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n",
-        (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
-    ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads, m->wall_seconds);
+                (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
+    ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads,
+                m->wall_seconds);
     add_string(&x, cpu);
     ap_text_add(&x, ",\n  \"built_with\": ");
     add_string(&x, versions);

@@ -67,8 +67,7 @@ static enum ap_code start_folder(struct ap_err *e, struct running *r)
     r->manifest.status = "running";
     AP_TRY(ap_manifest_write(e, r->o->folder, &r->manifest));
     AP_TRY(ap_io_join(e, path, sizeof path, r->o->folder, "circuit.yaml"));
-    /* Only the tree's texts of data files change, which nothing reads any more. */
-    char *text = ap_spec_movable_text(e, (struct ap_spec *)(uintptr_t)s);
+    char *text = ap_spec_movable_text(e, s);
     enum ap_code code = text ? ap_io_write(e, path, text, strlen(text)) : AP_EMEMORY;
     ap_mem_free(text);
     return code;

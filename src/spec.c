@@ -299,40 +299,40 @@ void ap_spec_free(struct ap_spec *s)
     ap_mem_free(s);
 }
 
-/* `file` as an absolute path, in the spec's arena; the text itself when it is absolute already. */
-static const char *absolute(struct ap_err *e, struct ap_spec *s, const char *file)
+/* A node with `before` file `after` as text, the file named from the root; the node itself when it is already. */
+static struct ap_node *absolute(struct ap_err *e, struct ap_tree *t, struct ap_node *n, const char *folder,
+                                const char *before, const char *file, const char *after)
 {
-    char folder[PATH_MAX], path[PATH_MAX + AP_ERR_PATH];
-    if (file[0] == '/' || !realpath(s->folder, folder))
-        return file;
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    return ap_mem_arena_text(e, &s->tree.arena, path, strlen(path));
+    return file[0] == '/' ? n : ap_yamlin_scalar(e, t, n->at, "%s%s/%s%s", before, folder, file, after);
 }
 
-char *ap_spec_movable_text(struct ap_err *e, struct ap_spec *s)
+char *ap_spec_movable_text(struct ap_err *e, const struct ap_spec *s)
 {
-    struct ap_node *stimuli = ap_yamlin_child(s->tree.root, "stimuli");
-    struct ap_node *projections = ap_yamlin_child(s->tree.root, "projections");
-    bool whole = true;
-    for (int i = 0; stimuli && i < stimuli->n; i++) {
+    char folder[PATH_MAX], after[AP_CALL_TEXT + 8];
+    if (!realpath(s->folder, folder))
+        return ap_mem_text(e, s->canonical, strlen(s->canonical));
+    struct ap_tree copy = {0};
+    enum ap_code code = ap_yamlin_parse(e, &copy, s->file, s->canonical, strlen(s->canonical));
+    const struct ap_node *stimuli = code == AP_OK ? ap_yamlin_child(copy.root, "stimuli") : NULL;
+    const struct ap_node *projections = code == AP_OK ? ap_yamlin_child(copy.root, "projections") : NULL;
+    for (int i = 0; stimuli && i < stimuli->n && code == AP_OK; i++) {
         struct ap_node *file = ap_yamlin_child(stimuli->child[i], "file");
-        if (file && !(file->text = absolute(e, s, file->text)))
-            whole = false;
+        if (file)
+            code = ap_yamlin_put(e, &copy, stimuli->child[i], "file",
+                                 absolute(e, &copy, file, folder, "", file->text, ""));
     }
-    for (int i = 0; projections && i < projections->n; i++) {
+    for (int i = 0; projections && i < projections->n && code == AP_OK; i++) {
         struct ap_node *weights = ap_yamlin_child(projections->child[i], "weights");
         const struct ap_init_spec *in = &s->proj[i].init;
         if (!weights || !in->file)
             continue;
-        const char *path = absolute(e, s, in->file);
-        struct ap_node *fresh =
-            path ? ap_yamlin_scalar(e, &s->tree, weights->at, "file(%s, %s)", path, in->dataset) : NULL;
-        if (!fresh)
-            whole = false;
-        else
-            weights->text = fresh->text;
+        snprintf(after, sizeof after, ", %s)", in->dataset);
+        code = ap_yamlin_put(e, &copy, projections->child[i], "weights",
+                             absolute(e, &copy, weights, folder, "file(", in->file, after));
     }
-    return whole ? ap_yamlin_text(e, s->tree.root) : NULL;
+    char *text = code == AP_OK ? ap_yamlin_text(e, copy.root) : NULL;
+    ap_yamlin_free(&copy);
+    return text;
 }
 
 const char *ap_spec_text(const struct ap_spec *s)

@@ -252,7 +252,7 @@ struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, c
 
 /* The canonical text with data files named by absolute paths, so that it can be read from any folder; freed with
  * ap_mem_free. */
-char *ap_spec_movable_text(struct ap_err *e, struct ap_spec *s);
+char *ap_spec_movable_text(struct ap_err *e, const struct ap_spec *s);
 
 int ap_spec_population(const struct ap_spec *s, const char *name);
 int ap_spec_projection(const struct ap_spec *s, const char *name);

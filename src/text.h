@@ -6,9 +6,9 @@
 
 struct ap_text {
     struct ap_err *e;
-    char *bytes;              /* ends in a zero byte; NULL while empty; freed with ap_mem_free */
+    char *bytes; /* ends in a zero byte; NULL while empty; freed with ap_mem_free */
     size_t used, size;
-    enum ap_code code;        /* AP_EMEMORY once something did not fit */
+    enum ap_code code; /* AP_EMEMORY once something did not fit */
 };
 
 void ap_text_put(struct ap_text *x, const char *s);

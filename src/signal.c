@@ -9,6 +9,8 @@
  * Test: tests/unit/test_signal.c */
 #include "signal.h"
 
+#include <math.h>
+
 static void rate_value(const struct ap_signal_view *v, double *out)
 {
     for (size_t i = 0; i < v->n; i++)
@@ -98,6 +100,31 @@ static void input_error_change(const struct ap_signal_view *v, const struct ap_s
     error_change(v, d, 1, 0, out);
 }
 
+/* phi(u) - phi(u - x), x = gain * comp: u - x is where the soma would rest without that compartment. For small x the
+ * difference is x times the slope half way, whose relative error is of order x^2 / 24: no digits are lost. */
+static void drive_value(const struct ap_signal_view *v, double *out)
+{
+    for (size_t i = 0; i < v->n; i++)
+        v->scratch[i] = v->soma[i] - v->gain * v->comp[i];
+    v->transfer->rate(v->param, v->n, v->scratch, out);
+    for (size_t i = 0; i < v->n; i++)
+        v->scratch[i] = v->soma[i] - 0.5 * v->gain * v->comp[i];
+    v->transfer->slope(v->param, v->n, v->scratch, v->scratch);
+    for (size_t i = 0; i < v->n; i++) {
+        double x = v->gain * v->comp[i];
+        out[i] = fabs(x) < 1e-5 ? v->scratch[i] * x : v->rate[i] - out[i];
+    }
+}
+
+static void drive_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double *out)
+{
+    for (size_t i = 0; i < v->n; i++)
+        v->scratch[i] = v->soma[i] - v->gain * v->comp[i];
+    v->transfer->slope(v->param, v->n, v->scratch, out);
+    for (size_t i = 0; i < v->n; i++)
+        out[i] = d->rate[i] - out[i] * (d->soma[i] - v->gain * d->comp[i]);
+}
+
 static const struct ap_signal_row SIGNALS[] = {
     {{"rate", "phi(soma), the firing rate", "rate", "", NULL, 0}, false, rate_value, rate_change},
     {{"slope", "phi'(soma)", "rate/potential", "", NULL, 0}, false, slope_value, slope_change},
@@ -122,6 +149,13 @@ static const struct ap_signal_row SIGNALS[] = {
      true,
      rest_minus_value,
      rest_minus_change},
+    {{"compartment-drive",
+      "rate - phi(soma without this compartment's pull): at a steady state the dendritic-error of the other "
+      "dendrite, with all its digits",
+      "rate", "Sacramento et al. 2018, eq. 7 at a steady state", NULL, 0},
+     true,
+     drive_value,
+     drive_change},
 };
 
 const struct ap_table ap_signal_table = {

@@ -42,15 +42,15 @@ levels='0 err
 5 registry
 6 transfer signal rule weights probe
 7 spec
-8 expand cell network schedule output stimulus
+8 expand cell network schedule output stimulus pathway
 9 circuit synapse
 10 noise
 11 rhs
-12 vec integrate plasticity
+12 vec integrate plasticity analysis
 13 runlog
 14 record series export
 15 sim manifest figure
-16 run info
+16 run info errors errorfig
 17 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'

@@ -129,10 +129,40 @@ static void test_a_neuron_sees_only_itself(void **unused)
     }
 }
 
+/* The soma at the steady state of two dendrites: compartment-drive of one is dendritic-error of the other; where the
+ * difference of rates has lost its digits, it is phi' gain comp. */
+static void test_compartment_drive(void **unused)
+{
+    (void)unused;
+    for (int k = 0; k < 4; k++)
+        for (int small = 0; small < 2; small++) {
+            struct world w;
+            double basal[N], drive[N], error[N], slope[N];
+            make(&w, TRANSFERS[k]);
+            const struct ap_transfer_row *t = w.view.transfer;
+            for (int i = 0; i < N; i++) {
+                basal[i] = uniform();
+                w.comp[i] *= small ? 1e-11 : 1;
+                w.soma[i] = -0.3 + 0.5 * basal[i] + 0.4 * w.comp[i];
+            }
+            t->rate(t->fallback, N, w.soma, w.rate);
+            t->slope(t->fallback, N, w.soma, slope);
+            w.view.gain = 0.4;
+            find("compartment-drive")->value(&w.view, drive);
+            w.view.gain = 0.5, w.view.offset = -0.3, w.view.comp = basal;
+            find("dendritic-error")->value(&w.view, error);
+            for (int i = 0; i < N; i++) {
+                assert_true(fabs(drive[i] - error[i]) < 1e-15);
+                if (small)
+                    assert_true(fabs(drive[i] - slope[i] * 0.4 * w.comp[i]) <= 1e-10 * fabs(drive[i]));
+            }
+        }
+}
+
 static void test_rows_are_complete(void **unused)
 {
     (void)unused;
-    assert_int_equal(ap_signal_table.n, 6);
+    assert_int_equal(ap_signal_table.n, 7);
     for (int s = 0; s < ap_signal_table.n; s++) {
         const struct ap_signal_row *row = (const void *)ap_registry_row(&ap_signal_table, s);
         assert_true(row->value && row->change && *row->row.name && *row->row.doc && *row->row.unit);
@@ -151,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_values_are_those_of_the_definitions),
         cmocka_unit_test(test_changes_are_derivatives),
         cmocka_unit_test(test_a_neuron_sees_only_itself),
+        cmocka_unit_test(test_compartment_drive),
         cmocka_unit_test(test_rows_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

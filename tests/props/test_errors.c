@@ -1,0 +1,138 @@
+/* The weak-feedback table of a 6-9-7-4 circuit with transposed feedback in its self-predicting state: the error of the
+ * first-order formula for the apical potential, and the angle between what the rule does and backprop, over five decades
+ * of conductances. One random draw each: the values differ from the reference's draw by a factor, the law does not. */
+#include "../unit/harness.h"
+#include "analysis.h"
+
+enum { LEVELS = 5, DRAWS = 6 };
+
+struct row {
+    double formula[3], angle[3], steady[3], apical[3]; /* of layers 1, 2 */
+};
+
+/* Targets: feedforward output + U(-1, 1), as potentials. */
+static struct row measure(const char *transfer, double g, uint64_t seed)
+{
+    char text[2048];
+    snprintf(
+        text, sizeof text,
+        "version: 1\nname: weak\nseed: %llu\nmicrocircuit:\n  layers: [6, 9, 7, 4]\n  transfer: %s\n"
+        "  conductance: {leak: 0.1 /ms, basal: 1 /ms, apical: %.17g /ms, dendrite: 1 /ms, nudge: %.17g /ms}\n"
+        "  weights: {forward: uniform(-0.7, 0.7), feedback: transposed}\n  plasticity: {forward: 0.001 /ms}\n"
+        "stimulus: {kind: random, range: [0, 1]}\n"
+        "target: {kind: patterns, values: [[0, 0, 0, 0]], as: potential}\n"
+        "schedule:\n  - {name: quiet, presentations: 1, duration: 400 ms, teacher: off, plasticity: off}\n"
+        "  - {name: taught, presentations: 1, duration: 400 ms, plasticity: off}\n"
+        "integrator: {kind: euler, step: 0.4 ms}\n",
+        (unsigned long long)seed, transfer, g, g);
+    struct harness h;
+    struct ap_analysis a;
+    struct row row;
+    harness_open(&h, text, NULL, 0);
+    harness_block(&h, 0);
+    if (ap_analysis_open(h.e, &a, &h.x.rhs) != AP_OK)
+        harness_fail(&h);
+    ap_analysis_eval(&a);
+    double draw[4];
+    ap_rng_between_n((struct ap_rng_stream){seed, AP_RNG_PATTERN, 77}, 0, -1, 1, 4, draw);
+    for (int i = 0; i < h.s->n_stim; i++)
+        for (int j = 0; h.s->stim[i].pop == a.path.target && j < 4; j++)
+            h.x.c->stim[i].table[j] = a.layer[3].u[j] + draw[j];
+    harness_block(&h, 1);
+    ap_analysis_eval(&a);
+    for (int k = 1; k <= 2; k++) {
+        row.formula[k] = ap_analysis_formula_error(&a, k);
+        row.angle[k] = ap_analysis_gradient_angle(&a, k, false);
+        row.steady[k] = ap_analysis_gradient_angle(&a, k, true);
+        row.apical[k] = ap_analysis_apical_angle(&a, k, NULL);
+    }
+    ap_analysis_free(&a);
+    harness_close(&h);
+    return row;
+}
+
+/* Geometric mean over draws. */
+static double mean_of(const struct row *r, size_t field, int k)
+{
+    double sum = 0;
+    for (int i = 0; i < DRAWS; i++) {
+        double values[3];
+        memcpy(values, (const char *)&r[i] + field, sizeof values);
+        sum += log(values[k]);
+    }
+    return exp(sum / DRAWS);
+}
+
+#define MEAN(r, field, k) mean_of(r, offsetof(struct row, field), k)
+
+static void within(const char *what, double found, double reference, double factor)
+{
+    if (!(found < factor * reference && found > reference / factor))
+        fail_msg("%s: %.3g, the reference has %.3g", what, found, reference);
+}
+
+static void table(const char *transfer, bool logistic)
+{
+    static const double G[LEVELS] = {0.8, 0.08, 0.008, 0.0008, 0.00008};
+    /* the reference's rows; where it says that digits were lost, and beyond them, the law: proportional to lambda */
+    static const double FORMULA[2][LEVELS] = {{4.2e-2, 3.7e-3, 3.3e-4, 3.2e-5, 3.3e-6},
+                                              {3.9e-2, 3.0e-3, 2.5e-4, 2.4e-5, 2.4e-6}};
+    static const double ANGLE[2][2][LEVELS] = {
+        {{0.73, 0.091, 0.009, 0.0009, 0.00009}, {0.50, 0.068, 0.007, 0.0007, 0.00007}},
+        {{1.72, 0.32, 0.036, 0.0036, 0.00036}, {1.97, 0.28, 0.029, 0.0029, 0.00029}}};
+    struct row rows[LEVELS][DRAWS];
+    double last[4] = {0};
+    for (int i = 0; i < LEVELS; i++) {
+        for (uint64_t seed = 0; seed < DRAWS; seed++)
+            rows[i][seed] = measure(transfer, G[i], seed);
+        double lambda = G[i] / (1.1 + G[i]);
+        double now[4] = {MEAN(rows[i], formula, 1), MEAN(rows[i], formula, 2), MEAN(rows[i], steady, 1),
+                         MEAN(rows[i], steady, 2)};
+        print_message(
+            "%-20s g %.5f lambda %.1e  formula %.2e / %.2e  angle %.2e / %.2e deg, with lost digits %.2e / "
+            "%.2e\n",
+            transfer, G[i], lambda, now[1], now[0], now[2], now[3], MEAN(rows[i], angle, 1),
+            MEAN(rows[i], angle, 2));
+        for (int k = 1; k <= 2; k++) {
+            if (logistic)
+                within("error of the formula", now[k - 1], FORMULA[k - 1][i], 3);
+            assert_true(i > 0 || now[k + 1] < 2);
+            within("angle", now[k + 1], ANGLE[!logistic][k - 1][i], 3);
+        }
+        for (int k = 0; k < 4 && i > 1; k++) /* proportional to lambda, decade after decade */
+            if (!(fabs(last[k] / now[k] / 10 - 1) < 0.15))
+                fail_msg("column %d falls by %.3g from g = %g to %g", k, last[k] / now[k], G[i - 1], G[i]);
+        memcpy(last, now, sizeof last);
+        for (int seed = 0; seed < DRAWS; seed++)
+            for (int k = 1; k <= 2; k++) { /* every draw */
+                const struct row *r = &rows[i][seed];
+                assert_true(r->steady[k] < 5 * (i == 0 ? 1 : 3 * lambda));
+                assert_true(r->apical[k] < 6);
+                if (i == 3) /* weak-feedback limit: lambda 7e-4 */
+                    assert_true(r->steady[k] < 1 && r->apical[k] < 1 && r->steady[k] < 0.02);
+                if (i < 2) /* while digits are plenty the rule's own signal says the same */
+                    assert_true(fabs(r->angle[k] / r->steady[k] - 1) < 1e-3);
+            }
+    }
+}
+
+static void test_logistic(void **state)
+{
+    (void)state;
+    table("logistic", true);
+}
+
+static void test_softplus(void **state)
+{
+    (void)state;
+    table("softplus(1, 1, 0)", false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logistic),
+        cmocka_unit_test(test_softplus),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -175,7 +175,12 @@ static enum ap_code weights_as_blocks(struct drawing *d, const struct side *post
                                       double limit)
 {
     for (int k = 0; k < 2; k++) {
-        double *m = take(d, post->total * pre->total, sizeof *m);
+        bool any = false; /* a run that broke off has no weights at the end */
+        for (int i = 0; i < d->s->n_proj; i++)
+            any = any || (wanted(d, i) && ap_runlog_weights(d->run, SNAPSHOTS[k], i));
+        double *m = any ? take(d, post->total * pre->total, sizeof *m) : NULL;
+        if (!any)
+            continue;
         if (!m)
             return AP_EMEMORY;
         for (int i = 0; i < d->s->n_proj; i++) {
@@ -348,9 +353,10 @@ static enum ap_code map_row(struct drawing *d, const struct ap_selection *of, in
         bool found = false;
         if (d->f->during[b])
             AP_TRY(ap_series_gather(d->e, &d->arena, d->run, of, comp, b, d->f->limit, &series[n], &found));
-        double l, h;
-        if (!found || !ap_series_limits(series[n].values, series[n].n * series[n].frames, &l, &h))
+        double l = 0, h = 1; /* when no value is finite: all hatch */
+        if (!found)
             continue;
+        ap_series_limits(series[n].values, series[n].n * series[n].frames, &l, &h);
         low = any && low < l ? low : l;
         high = any && high > h ? high : h;
         any = true;
@@ -580,7 +586,7 @@ static size_t curve(struct drawing *d, int probe, size_t every, double *x, doubl
     for (size_t i = 0; i <= d->run->n_presented; i++) {
         const struct ap_presented *p = i < d->run->n_presented ? d->run->presented[i] : NULL;
         bool skip = p && !d->f->during[p->block];
-        if (n > 0 && (!p || n == every || (!skip && p->program != program))) {
+        if (n > 0 && (!p || n == every || p->program != program)) {
             x[points] = (double)i; /* presentations shown when this average was complete */
             y[points++] = scale * sum / (double)n;
             sum = 0;
@@ -616,7 +622,7 @@ static enum ap_code draw_curve(struct drawing *d, const char *path)
                                           .n = points,
                                           .colour = AP_CMAP_SOMA,
                                           .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
-        double low, high;
+        double low = 0, high = 1; /* when no value is finite */
         ap_series_limits(y, points, &low, &high);
         struct ap_axes_panel *p = add_panel(d, AP_AXES_LINES, i, 0);
         static const char *const LETTERS[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
@@ -690,8 +696,8 @@ static enum ap_code draw_confusion(struct drawing *d, const char *path)
     const char *block = "";
     for (size_t i = 0; i < d->run->n_presented && program >= 0; i++) {
         const double *c = d->run->probes[i] + column;
-        if (d->run->presented[i]->program != (uint32_t)program || c[1] >= (double)classes ||
-            c[2] >= (double)classes)
+        if (d->run->presented[i]->program != (uint32_t)program || !(c[1] >= 0 && c[1] < (double)classes) ||
+            !(c[2] >= 0 && c[2] < (double)classes))
             continue;
         count[(size_t)c[2] * classes + (size_t)c[1]]++;
         n++;

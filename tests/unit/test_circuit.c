@@ -53,7 +53,8 @@ static void cover(const struct ap_circuit *c)
     size_t plastic = 0, marked = 0;
     for (int k = 0; k < c->n_proj_task; k++) {
         const struct ap_proj *q = &c->proj[c->proj_task[k].pop];
-        assert_true(q->plastic && c->proj_task[k].last <= q->rows && c->proj_task[k].last - c->proj_task[k].first <= 256);
+        assert_true(q->plastic && c->proj_task[k].last <= q->rows &&
+                    c->proj_task[k].last - c->proj_task[k].first <= 256);
         for (size_t i = c->proj_task[k].first; i < c->proj_task[k].last; i++, marked++)
             assert_false(seen[(size_t)(q->w - c->weights) + i * q->cols]++);
     }
@@ -86,7 +87,9 @@ static void test_offsets_cover_everything_once(void **unused)
     for (int i = 0; i < 4; i++)
         for (int held = 0; held < 2; held++) {
             struct harness h;
-            harness_open_file(&h, CIRCUITS[i], (const char *[]){held ? "integrator.weights=held" : "integrator.weights=coupled"}, 1);
+            harness_open_file(
+                &h, CIRCUITS[i],
+                (const char *[]){held ? "integrator.weights=held" : "integrator.weights=coupled"}, 1);
             cover(h.x.c);
             assert_true(h.x.c->coupled == !held);
             struct ap_circuit_size size;
@@ -100,11 +103,11 @@ static void test_offsets_cover_everything_once(void **unused)
 }
 
 #define BIG(sizes, integrator, feedback)                                                                     \
-    "version: 1\nname: big\nmicrocircuit:\n  layers: " sizes "\n  noise: 0.1 /sqrt(ms)\n"                     \
+    "version: 1\nname: big\nmicrocircuit:\n  layers: " sizes "\n  noise: 0.1 /sqrt(ms)\n"                    \
     "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"                                       \
     "  plasticity: {forward: 0.001 /ms, interneuron: 0.001 /ms, lateral: 0.001 /ms, feedback: " feedback     \
-    ", lowpass: 30 ms}\nstimulus: {kind: random, patterns: 10}\ntarget: {kind: random, range: [0.1, 0.9]}\n"   \
-    "schedule: [{name: a, presentations: 1, duration: 5 ms}]\nintegrator: {" integrator "}\n"                  \
+    ", lowpass: 30 ms}\nstimulus: {kind: random, patterns: 10}\ntarget: {kind: random, range: [0.1, 0.9]}\n" \
+    "schedule: [{name: a, presentations: 1, duration: 5 ms}]\nintegrator: {" integrator "}\n"                \
     "record: {of: [hidden1.pyr, output], every: 0.1 ms}\n"
 
 static void test_sizes_by_hand(void **unused)
@@ -118,8 +121,8 @@ static void test_sizes_by_hand(void **unused)
     /* pyramidal-split has four compartments, an interneuron two, an output cell two, clamped ones one */
     assert_int_equal(size.compartments, 7 + 5 * 4 + 4 * 2 + 4 * 4 + 3 * 2 + 3 * 2 + 3);
     assert_int_equal(size.dynamic, 5 + 4 + 4 + 3 + 3);
-    size_t plastic = 5 * 7 + 4 * 5 + 3 * 4 /* forward */ + 5 * 4 + 4 * 3 /* feedback */ + 4 * 5 + 3 * 4 /* W^IP */ +
-                     5 * 4 + 4 * 3 /* W^PI */;
+    size_t plastic = 5 * 7 + 4 * 5 + 3 * 4 /* forward */ + 5 * 4 + 4 * 3 /* feedback */ + 4 * 5 +
+                     3 * 4 /* W^IP */ + 5 * 4 + 4 * 3 /* W^PI */;
     assert_int_equal(size.plastic, plastic);
     assert_int_equal(size.synapses, plastic + 4 + 3 + 3); /* and the nudgings */
     assert_int_equal(size.state, 19 + 2 * plastic);
@@ -158,11 +161,15 @@ static void test_estimate_of_memory(void **unused)
         BIG("[120, 80, 10]", "weights: coupled, kind: adams", "0.01 /ms"),
         BIG("[120, 80, 10]", "kind: euler", "0 /ms"),
         BIG("[3, 1000, 2]", "weights: held, noise-grid: 0.05 ms", "0 /ms"),
-        "version: 1\nname: ones\npopulations:\n  i: {cell: clamped, size: 30000}\n  o: {cell: output, size: 30000}\n"
+        "version: 1\nname: ones\npopulations:\n  i: {cell: clamped, size: 30000}\n  o: {cell: output, size: "
+        "30000}\n"
         "projections:\n"
-        "  - {name: a, from: i, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, rate: 1 /ms}}\n"
-        "  - {name: b, from: o, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, rate: 1 /ms}}\n"
-        "  - {name: c, from: o, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, rate: 1 /ms}}\n"
+        "  - {name: a, from: i, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, "
+        "rate: 1 /ms}}\n"
+        "  - {name: b, from: o, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, "
+        "rate: 1 /ms}}\n"
+        "  - {name: c, from: o, to: o/basal, connect: one-to-one, weights: constant(0), rule: {kind: basal, "
+        "rate: 1 /ms}}\n"
         "stimuli: {s: {of: i, kind: random}}\nschedule: [{name: a, presentations: 1, duration: 1 ms}]\n",
     };
     for (int i = 0; COUNTED && i < 7; i++) {
@@ -195,21 +202,26 @@ static void test_gain_of_signals(void **unused)
 {
     (void)unused;
     struct harness h;
-    harness_open(&h,
-                 "version: 1\nname: gains\ncells:\n  c:\n    soma: {leak: 0.2 /ms, rest: -2, couple: {basal: 1 /ms, apical: 0.5 "
-                 "/ms}}\n    basal: instantaneous\n    apical: {leak: 1 /ms, rest: 3, couple: {soma: 0.1 /ms}}\n"
-                 "populations:\n  i: {cell: clamped, size: 3}\n  o: {cell: c, size: 2}\nprojections:\n"
-                 "  - {name: b, from: i, to: o/basal, weights: constant(1), rule: {kind: basal, rate: 1 /ms}}\n"
-                 "  - {name: a, from: i, to: o/apical, weights: constant(1), rule: {post: dendritic-error(apical), pre: rate, "
-                 "rate: 1 /ms}}\n"
-                 "  - {name: s, from: i, to: o/apical, weights: constant(1), rule: {post: rest-minus(apical), pre: "
-                 "potential(soma), rate: 1 /ms}}\n"
-                 "stimuli: {s: {of: i, kind: random}}\nschedule: [{name: a, presentations: 1, duration: 1 ms}]\n",
-                 NULL, 0);
+    harness_open(
+        &h,
+        "version: 1\nname: gains\ncells:\n  c:\n    soma: {leak: 0.2 /ms, rest: -2, couple: {basal: 1 /ms, "
+        "apical: 0.5 "
+        "/ms}}\n    basal: instantaneous\n    apical: {leak: 1 /ms, rest: 3, couple: {soma: 0.1 /ms}}\n"
+        "populations:\n  i: {cell: clamped, size: 3}\n  o: {cell: c, size: 2}\nprojections:\n"
+        "  - {name: b, from: i, to: o/basal, weights: constant(1), rule: {kind: basal, rate: 1 /ms}}\n"
+        "  - {name: a, from: i, to: o/apical, weights: constant(1), rule: {post: dendritic-error(apical), "
+        "pre: rate, "
+        "rate: 1 /ms}}\n"
+        "  - {name: s, from: i, to: o/apical, weights: constant(1), rule: {post: rest-minus(apical), pre: "
+        "potential(soma), rate: 1 /ms}}\n"
+        "stimuli: {s: {of: i, kind: random}}\nschedule: [{name: a, presentations: 1, duration: 1 ms}]\n",
+        NULL, 0);
     const struct ap_signal *b = &h.x.c->proj[0].post_signal, *a = &h.x.c->proj[1].post_signal,
                            *s = &h.x.c->proj[2].post_signal;
-    assert_true(fabs(b->gain - 1 / 1.7) < 1e-15 && fabs(b->offset - (0.2 * -2 + 0.5 * 3) / 1.7) < 1e-15 && b->rest == 0);
-    assert_true(fabs(a->gain - 0.5 / 1.7) < 1e-15 && fabs(a->offset - 0.2 * -2 / 1.7) < 1e-15 && a->rest == 3);
+    assert_true(fabs(b->gain - 1 / 1.7) < 1e-15 && fabs(b->offset - (0.2 * -2 + 0.5 * 3) / 1.7) < 1e-15 &&
+                b->rest == 0);
+    assert_true(fabs(a->gain - 0.5 / 1.7) < 1e-15 && fabs(a->offset - 0.2 * -2 / 1.7) < 1e-15 &&
+                a->rest == 3);
     assert_true(s->rest == 3 && h.x.c->proj[0].pre_signal.comp == -1 && h.x.c->proj[2].pre_signal.comp == 0);
     double y[4];
     ap_circuit_start(h.x.c, y);
@@ -220,8 +232,10 @@ static void test_gain_of_signals(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_offsets_cover_everything_once), cmocka_unit_test(test_sizes_by_hand),
-        cmocka_unit_test(test_tasks_of_large_populations),    cmocka_unit_test(test_estimate_of_memory),
+        cmocka_unit_test(test_offsets_cover_everything_once),
+        cmocka_unit_test(test_sizes_by_hand),
+        cmocka_unit_test(test_tasks_of_large_populations),
+        cmocka_unit_test(test_estimate_of_memory),
         cmocka_unit_test(test_gain_of_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

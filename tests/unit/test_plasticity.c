@@ -3,10 +3,12 @@
 
 /* A clamped population and an output cell whose compartments do not move: rates are frozen. */
 static const char TEXT[] =
-    "version: 1\nname: frozen\nseed: 6\npopulations:\n  i: {cell: clamped, size: 5}\n  o: {cell: output, size: 4}\n"
+    "version: 1\nname: frozen\nseed: 6\npopulations:\n  i: {cell: clamped, size: 5}\n  o: {cell: output, "
+    "size: 4}\n"
     "projections:\n"
     "  - {name: p, from: i, to: o/basal, weights: \"uniform(-1, 1)\", rule: {kind: basal, rate: 0.3 /ms%s}}\n"
-    "  - {name: other, from: i, to: o/basal, weights: \"uniform(-1, 1)\", rule: {post: slope, pre: rate, rate: 0.1 /ms}}\n"
+    "  - {name: other, from: i, to: o/basal, weights: \"uniform(-1, 1)\", rule: {post: slope, pre: rate, "
+    "rate: 0.1 /ms}}\n"
     "stimuli: {s: {of: i, kind: random, range: [-1, 1]}}\n"
     "schedule:\n  - {name: x, presentations: 1, duration: 10 ms, plasticity: [p]}\n"
     "  - {name: still, presentations: 3, duration: 10 ms, plasticity: off}\n"
@@ -108,7 +110,8 @@ static void test_euler_step(void **unused)
     for (int i = 0; i < OUT; i++)
         for (int j = 0; j < IN; j++) { /* W with the old product, then the product */
             int k = i * IN + j;
-            double x = h.x.rhs.signal[p->post_signal.at + (size_t)i] * h.x.rhs.signal[p->pre_signal.at + (size_t)j];
+            double x =
+                h.x.rhs.signal[p->post_signal.at + (size_t)i] * h.x.rhs.signal[p->pre_signal.at + (size_t)j];
             assert_true(fabs(p->w[k] - (w0[k] + 0.3 * 0.1 * d0[k])) < 1e-16);
             assert_true(fabs(p->d[k] - (d0[k] + 0.1 / 30 * (x - d0[k]))) < 1e-16);
         }
@@ -118,7 +121,8 @@ static void test_euler_step(void **unused)
 static void test_rules_that_are_off_change_nothing(void **unused)
 {
     (void)unused;
-    static const char *const KIND[] = {"integrator.kind=bdf", "integrator.kind=euler", "integrator.weights=coupled"};
+    static const char *const KIND[] = {"integrator.kind=bdf", "integrator.kind=euler",
+                                       "integrator.weights=coupled"};
     for (int k = 0; k < 3; k++) {
         struct harness h;
         char text[2048];
@@ -152,21 +156,24 @@ static void test_rules_that_are_off_change_nothing(void **unused)
 static void test_one_to_one_is_the_diagonal(void **unused)
 {
     (void)unused;
-    static const char *const SETS[] = {"integrator.weights=held", "integrator.kind=euler", "integrator.weights=coupled"};
+    static const char *const SETS[] = {"integrator.weights=held", "integrator.kind=euler",
+                                       "integrator.weights=coupled"};
     enum { N = 300 }; /* more than one task */
     for (int k = 0; k < 3; k++)
         for (int lowpass = 0; lowpass < 2; lowpass++) {
             char text[2048];
-            snprintf(text, sizeof text,
-                     "version: 1\nname: ones\nseed: 8\npopulations:\n  i: {cell: clamped, size: %d}\n"
-                     "  o: {cell: output, size: %d}\nprojections:\n"
-                     "  - {name: p, from: i, to: o/basal, connect: one-to-one, weights: \"uniform(-1, 1)\", rule: {post: "
-                     "dendritic-error(basal), pre: rate, rate: 0.5 /ms%s}}\n"
-                     "  - {name: drive, from: i/soma, to: o/soma, connect: one-to-one, conductance: 0.5 /ms}\n"
-                     "stimuli: {s: {of: i, kind: random, range: [0.2, 1]}}\n"
-                     "schedule: [{name: x, presentations: 1, duration: 10 ms}]\n"
-                     "integrator: {rtol: 1e-9, atol: 1e-11, max-step: 0.5 ms}\n",
-                     N, N, lowpass ? ", lowpass: 3 ms" : "");
+            snprintf(
+                text, sizeof text,
+                "version: 1\nname: ones\nseed: 8\npopulations:\n  i: {cell: clamped, size: %d}\n"
+                "  o: {cell: output, size: %d}\nprojections:\n"
+                "  - {name: p, from: i, to: o/basal, connect: one-to-one, weights: \"uniform(-1, 1)\", rule: "
+                "{post: "
+                "dendritic-error(basal), pre: rate, rate: 0.5 /ms%s}}\n"
+                "  - {name: drive, from: i/soma, to: o/soma, connect: one-to-one, conductance: 0.5 /ms}\n"
+                "stimuli: {s: {of: i, kind: random, range: [0.2, 1]}}\n"
+                "schedule: [{name: x, presentations: 1, duration: 10 ms}]\n"
+                "integrator: {rtol: 1e-9, atol: 1e-11, max-step: 0.5 ms}\n",
+                N, N, lowpass ? ", lowpass: 3 ms" : "");
             struct harness one;
             harness_open(&one, text, &SETS[k], 1);
             double before[N], after[N];
@@ -180,8 +187,8 @@ static void test_one_to_one_is_the_diagonal(void **unused)
                 at = strstr(alone, "connect: one-to-one, weights"); /* of p only */
                 memset(at, ' ', strlen("connect: one-to-one,"));
                 char sizes[3][128] = {"populations.i.size=1", "populations.o.size=1", ""};
-                snprintf(sizes[2], sizeof sizes[2], "stimuli.s.range=[%.17g, %.17g]",
-                         one.x.rhs.clamp_to[i], one.x.rhs.clamp_to[i]);
+                snprintf(sizes[2], sizeof sizes[2], "stimuli.s.range=[%.17g, %.17g]", one.x.rhs.clamp_to[i],
+                         one.x.rhs.clamp_to[i]);
                 char weights[64];
                 snprintf(weights, sizeof weights, "projections.p.weights=constant(%.17g)", before[i]);
                 const char *sets[] = {SETS[k], sizes[0], sizes[1], sizes[2], weights};
@@ -193,7 +200,9 @@ static void test_one_to_one_is_the_diagonal(void **unused)
                 double w = h.x.c->proj[0].w[0];
                 assert_true(fabs(w - before[i]) > 1e-3);
                 /* Euler takes the same steps, to the last bit or two; the others choose their own. */
-                assert_true(fabs(w - after[i]) < (k == 1 ? 1e-14 : k == 2 ? 1e-7 : 2e-3 * fabs(w - before[i])));
+                assert_true(fabs(w - after[i]) < (k == 1   ? 1e-14
+                                                  : k == 2 ? 1e-7
+                                                           : 2e-3 * fabs(w - before[i])));
                 harness_close(&h);
             }
             harness_close(&one);

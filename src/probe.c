@@ -67,13 +67,16 @@ static void prediction_error(const struct ap_probe_view *v, double *out)
     const struct ap_pop *p = &v->rhs->c->pop[s->of.pop];
     const double *u = potential(v, s->of.pop, s->of.comp), *target = potential(v, s->target.pop, 0);
     const struct ap_comp *soma = &p->comp[0];
-    double total = soma->leak, own = 0, sum = 0;
+    double total = soma->leak, own = 0, pull = soma->leak * soma->rest, sum = 0;
     for (int i = 0; i < soma->n_couple; i++) {
         total += soma->couple[i].conductance;
-        own = soma->couple[i].from == s->of.comp ? soma->couple[i].conductance : own;
+        if (soma->couple[i].from == s->of.comp)
+            own = soma->couple[i].conductance;
+        else /* at rest */
+            pull += soma->couple[i].conductance * p->comp[soma->couple[i].from].rest;
     }
     for (int64_t i = s->of.first; i < s->of.last; i++) {
-        double d = own / total * u[i] - target[i];
+        double d = pull / total + own / total * u[i] - target[i];
         sum = fma(d, d, sum);
     }
     out[0] = sum;

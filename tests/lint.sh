@@ -99,6 +99,11 @@ for file in src/*.c; do
     head -n 30 "$file" | grep -q '^ \* Never' || say "$file: the opening comment lacks 'Never'"
     head -n 30 "$file" | grep -q '^ \* Test:' || say "$file: the opening comment lacks 'Test'"
 done
+for file in src/*.c; do # the tests that the headers name exist
+    for test in $(sed -n '1,30s/^ \* Test: *\(.*[^ /*]\/*\) *\*\/$/\1/p' "$file" | tr ',' ' '); do
+        [ -e "$test" ] || say "$file names the test $test, which does not exist"
+    done
+done
 [ "$(wc -l <include/apical.h)" -le 400 ] || say "include/apical.h has more than 400 lines"
 
 # 6. Every circuit has a header, a picture and a caption; every figure, probe and stimulus kind is used or tested.

@@ -231,6 +231,9 @@ static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const
             return AP_EUSAGE; /* reported with the projection */
         bool fits = s->pop[a->pre].n == s->pop[b->post].n && s->pop[a->post].n == s->pop[b->pre].n &&
                     !a->nudges && !b->nudges;
+        if (fits && (a->connect != AP_CONNECT_DENSE || b->connect != AP_CONNECT_DENSE))
+            return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at, "compare two matrices",
+                              "%s: %s and %s must both be dense", what, a->name, b->name);
         if (!fits)
             return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at,
                               "for example the forward projection of the same two layers",

@@ -106,7 +106,7 @@ static void test_euler_step(void **unused)
     memcpy(w0, p->w, sizeof w0);
     ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
     ap_rhs_signals(&h.x.rhs);
-    ap_plasticity_euler(&h.x.plasticity, 0.1);
+    ap_plasticity_euler(&h.x.plasticity, 0.1, 0.1);
     for (int i = 0; i < OUT; i++)
         for (int j = 0; j < IN; j++) { /* W with the old product, then the product */
             int k = i * IN + j;

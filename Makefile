@@ -6,7 +6,7 @@ PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 
 HDF5_CFLAGS := $(shell pkg-config --cflags hdf5-serial 2>/dev/null || echo -I/usr/include/hdf5/serial)
-HDF5_LIBS   := $(shell pkg-config --libs hdf5-serial 2>/dev/null || echo -lhdf5)
+HDF5_LIBS   := $(shell pkg-config --libs hdf5-serial 2>/dev/null || echo -lhdf5_serial)
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion \
            -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -73,11 +73,14 @@ notebooks: all    ## execute the notebooks headless on a fresh run
 plots: all data   ## run every shipped circuit in full and refresh plots/ (several minutes)
 	$(Q)APICAL=$(OBJ)/apical sh tests/plots.sh
 
-science: all      ## long checks against published figures (minutes)
+science: all data     ## long checks against published figures (minutes)
 	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/science/run.sh
 
-bench: all        ## speed of kernels and workloads, in one run
+bench: all data      ## speed of kernels and workloads, in one run
 	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/bench/run.sh
+
+$(OBJ)/tests/bench_%: tests/bench/bench_%.c $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src $< $(OBJ)/libapical.a $(LIBS) -o $@
 
 setup:            ## install what is missing (Debian), or say which packages are needed
 	$(Q)sh .ci/setup.sh

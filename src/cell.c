@@ -103,8 +103,8 @@ static enum ap_code read_couple(struct ap_err *e, struct ap_spec *s, struct ap_c
         if (from < 0)
             code = unknown_comp(e, &n->key_at, cell, n->key);
         else if (&cell->comp[from] == c)
-            code =
-                ap_err_add(e, AP_EUSAGE, &n->key_at, NULL, "%s: a compartment cannot couple to itself", what);
+            code = ap_err_add(e, AP_EUSAGE, &n->key_at, "name the other compartment",
+                              "%s: a compartment cannot couple to itself", what);
         struct ap_node alone = {.kind = AP_NODE_MAP, .at = map->at, .child = &n, .n = 1, .capacity = 1};
         enum ap_code one = ap_schema_read(e, &s->tree, &alone, what, &(struct ap_keyset){&key, 1, &g}, 1);
         if (one != AP_OK)
@@ -132,6 +132,12 @@ static enum ap_code read_dynamic(struct ap_err *e, struct ap_spec *s, struct ap_
     if (c->leak.physical != physical || c->drive.physical != physical)
         return ap_err_add(e, AP_EUSAGE, &n->at, "capacitance in pF goes with nS, capacitance 1 with /ms",
                           "%s: capacitance and conductances are in different unit systems", what);
+    const struct ap_node *rest = ap_yamlin_child(n, "rest");
+    if (rest && c->rest.physical != s->physical)
+        return ap_err_add(e, AP_EUSAGE, &rest->at,
+                          "`potential: mV` or `potential: dimensionless` holds for the whole file",
+                          "%s, rest: found '%s', but potentials are %s", what, rest->text,
+                          s->physical ? "in mV here" : "dimensionless here");
     return couple ? read_couple(e, s, cell, c, couple, what) : AP_OK;
 }
 
@@ -276,7 +282,8 @@ static enum ap_code read_cell(struct ap_err *e, struct ap_spec *s, struct ap_cel
         if (one != AP_OK)
             code = one;
         if (i > 0 && c->kind == AP_COMP_CLAMPED)
-            code = ap_err_add(e, AP_EUSAGE, &n->at, NULL, "%s: only a soma can be clamped", what);
+            code = ap_err_add(e, AP_EUSAGE, &n->at, "give the dendrite a leak, or make it `instantaneous`",
+                              "%s: only a soma can be clamped", what);
     }
     if (cell->comp[0].kind == AP_COMP_INSTANTANEOUS)
         code = ap_err_add(e, AP_EUSAGE, &cell->comp[0].at, "give it a leak, for example {leak: 0.1 /ms}",
@@ -321,11 +328,10 @@ enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s)
         return AP_EMEMORY;
     enum ap_code code = AP_OK;
     for (int i = 0; i < cells->n; i++) {
-        enum ap_code one = read_cell(e, s, &s->cell[s->n_cell], cells->child[i]);
-        if (one == AP_OK)
-            s->n_cell++;
-        else {
-            s->cell[s->n_cell] = (struct ap_cell_spec){0}; /* its place is the next one's */
+        struct ap_cell_spec *cell = &s->cell[s->n_cell++];
+        enum ap_code one = read_cell(e, s, cell, cells->child[i]);
+        if (one != AP_OK) {
+            cell->n_comp = 0; /* known by name, so that its populations are not reported too */
             code = one;
         }
     }

@@ -300,6 +300,25 @@ static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
     return AP_OK;
 }
 
+/* Image i goes with label i: two data files shown in one block must be equally long. */
+static enum ap_code check_pairs(struct ap_err *e, const struct ap_circuit *c, const struct ap_block_spec *b)
+{
+    const struct ap_stimulus *first = NULL;
+    for (int p = 0; p < c->spec->n_pop; p++) {
+        const struct ap_stimulus *st = b->stim[p] >= 0 ? &c->stim[b->stim[p]] : NULL;
+        if (!st || !st->data)
+            continue;
+        if (first && first->count != st->count)
+            return ap_err_add(e, AP_EUSAGE, &b->at,
+                              "give both the same `first` and `count`, and files that belong together",
+                              "block %s: %s has %llu patterns and %s %llu, so they would not stay together",
+                              b->name, first->stim->name, (unsigned long long)first->count, st->stim->name,
+                              (unsigned long long)st->count);
+        first = st;
+    }
+    return AP_OK;
+}
+
 static enum ap_code build_stimuli(struct ap_err *e, struct ap_circuit *c)
 {
     c->stim = ap_mem_arena_take(e, &c->arena, (size_t)c->spec->n_stim + 1, sizeof *c->stim);
@@ -310,6 +329,8 @@ static enum ap_code build_stimuli(struct ap_err *e, struct ap_circuit *c)
         enum ap_code one = ap_stimulus_open(e, &c->stim[c->n_stim++], c->spec, i);
         code = one != AP_OK ? one : code;
     }
+    for (int b = 0; code == AP_OK && b < c->spec->n_block; b++)
+        code = check_pairs(e, c, &c->spec->block[b]);
     return code;
 }
 
@@ -323,12 +344,15 @@ static enum ap_code build(struct ap_err *e, struct ap_circuit *c)
     c->proj = ap_mem_arena_take(e, &c->arena, (size_t)s->n_proj + 1, sizeof *c->proj);
     if (!c->pop || !c->proj)
         return AP_EMEMORY;
-    AP_TRY(build_stimuli(e, c));
+    enum ap_code stimuli = build_stimuli(e, c);
+    if (stimuli == AP_EMEMORY)
+        return stimuli;
     for (; c->n_pop < s->n_pop; c->n_pop++)
         AP_TRY(build_population(e, c, c->n_pop));
     for (; c->n_proj < s->n_proj; c->n_proj++)
         AP_TRY(build_projection(c, c->n_proj));
-    AP_TRY(build_weights(e, c));
+    AP_TRY(build_weights(e, c)); /* also after a bad data file: all bad files in one run */
+    AP_TRY(stimuli);
     AP_TRY(build_parts(e, c));
     return build_tasks(e, c);
 }

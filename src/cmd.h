@@ -16,9 +16,45 @@ int cmd_errors(const struct ap_err *e, int code);
 /* One usage error: prints text and a pointer to the help of the verb; returns AP_EUSAGE. */
 int cmd_usage(const char *verb, const char *text, const char *subject);
 
-/* A whole number of an option; 0 and a message when it is not one in [1, max]. */
-int cmd_number(const char *verb, const char *option, const char *text, long max, long *out);
+int cmd_memory(void); /* prints that memory is out; returns AP_EMEMORY */
 
-enum { CMD_SETS = 64 };
+/* ---- options ---------------------------------------------------------------------------------------- */
+
+enum { CMD_SETS = 64, CMD_ARGUMENTS = 4, CMD_GO = -1 };
+
+struct cmd_sets {
+    const char *text[CMD_SETS];
+    int n;
+};
+
+enum cmd_kind {
+    CMD_SWITCH, /* int: 1 when given */
+    CMD_TEXT,   /* const char * */
+    CMD_NUMBER, /* long in [1, max] */
+    CMD_CHOICE, /* int: index into choices */
+    CMD_SET,    /* struct cmd_sets: may be repeated */
+};
+
+struct cmd_option {
+    const char *name; /* "--out" */
+    enum cmd_kind kind;
+    void *to;
+    long max;
+    const char *const *choices; /* ending in NULL */
+};
+
+/* A verb's command line: options anywhere, `--name value` or `--name=value`; `--` ends them. */
+struct cmd_line {
+    const char *verb;
+    const char *help;
+    const struct cmd_option *options;
+    int n_options;
+    const char *missing; /* what to ask for when there is no argument; NULL: none is needed */
+    const char *surplus; /* "one FILE, not also" */
+    int n_arguments;     /* at most */
+};
+
+/* Fills argument[] (NULL where absent) and the options' values. CMD_GO, or the exit code to leave with. */
+int cmd_parse(const struct cmd_line *line, int argc, char **argv, const char *argument[CMD_ARGUMENTS]);
 
 #endif

@@ -9,53 +9,39 @@
 #include "cmd.h"
 
 #include <stdio.h>
-#include <string.h>
 
-static void help(void)
-{
-    printf("Usage: apical check FILE [--expand | --dry-run] [--set KEY.PATH=VALUE ...]\n\n"
-           "Validates a circuit file, its data files and sizes, and reports every error at once. Writes "
-           "nothing.\n\n"
-           "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, "
-           "schedule),\n"
-           "              with all defaults; the output is a valid circuit file\n"
-           "  --dry-run   print what a run would take: neurons, compartments, synapses, bytes, steps\n\n"
-           "Example: apical check circuits/association.yaml --expand > my_circuit.yaml\n");
-}
+static const char HELP[] =
+    "Usage: apical check FILE [--expand | --dry-run] [--set KEY.PATH=VALUE ...]\n\n"
+    "Validates a circuit file, its data files and sizes, and reports every error at once. Writes nothing.\n\n"
+    "  --expand    print the circuit in its explicit form (cells, populations, projections, stimuli, "
+    "schedule),\n"
+    "              with all defaults; the output is a valid circuit file\n"
+    "  --dry-run   print what a run would take: neurons, compartments, synapses, bytes, steps\n"
+    "  --set KEY.PATH=VALUE  override a value of the file; may be repeated\n\n"
+    "Example: apical check circuits/association.yaml --expand > my_circuit.yaml\n";
 
 int cmd_check(int argc, char **argv)
 {
-    const char *file = NULL, *sets[CMD_SETS];
-    int n_sets = 0, expand = 0, dry = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            help();
-            return AP_OK;
-        }
-        if (strcmp(argv[i], "--expand") == 0)
-            expand = 1;
-        else if (strcmp(argv[i], "--dry-run") == 0)
-            dry = 1;
-        else if (strcmp(argv[i], "--set") == 0 && i + 1 < argc && n_sets < CMD_SETS)
-            sets[n_sets++] = argv[++i];
-        else if (strncmp(argv[i], "--set=", 6) == 0 && n_sets < CMD_SETS)
-            sets[n_sets++] = argv[i] + 6;
-        else if (argv[i][0] == '-' && argv[i][1])
-            return cmd_usage("check", "unknown or incomplete option", argv[i]);
-        else if (file)
-            return cmd_usage("check", "one FILE, not also", argv[i]);
-        else
-            file = argv[i];
-    }
-    if (!file)
-        return cmd_usage("check", "which circuit file?", "");
+    int expand = 0, dry = 0;
+    struct cmd_sets sets = {.n = 0};
+    const struct cmd_option options[] = {
+        {"--expand", CMD_SWITCH, &expand, 0, NULL},
+        {"--dry-run", CMD_SWITCH, &dry, 0, NULL},
+        {"--set", CMD_SET, &sets, 0, NULL},
+    };
+    const struct cmd_line line = {"check", HELP, options, 3, "which circuit file?", "one FILE, not also", 1};
+    const char *argument[CMD_ARGUMENTS];
+    int code = cmd_parse(&line, argc, argv, argument);
+    if (code != CMD_GO)
+        return code;
+    if (expand && dry)
+        return cmd_usage("check", "--expand or --dry-run, not both", "");
+    const char *file = argument[0];
     struct ap_err *e = ap_err_create();
-    if (!e) {
-        fprintf(stderr, "apical: out of memory\n");
-        return AP_EMEMORY;
-    }
-    struct ap_spec *spec = ap_spec_read(file, sets, n_sets, e);
-    int code = spec ? AP_OK : AP_EUSAGE;
+    if (!e)
+        return cmd_memory();
+    struct ap_spec *spec = ap_spec_read(file, sets.text, sets.n, e);
+    code = spec ? AP_OK : AP_EUSAGE;
     struct ap_estimate size;
     if (spec && (code = ap_spec_try(spec, e)) == AP_OK &&
         (code = ap_spec_estimate(spec, &size, e)) == AP_OK) {

@@ -9,7 +9,6 @@
 #include "cmd.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static int print(char *text, struct ap_err *e)
 {
@@ -23,29 +22,39 @@ static int print(char *text, struct ap_err *e)
 
 int cmd_info(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        printf("Usage: apical info [THING | THING/NAME]\n\n"
-               "The manual: every cell, transfer function, signal, rule, start of weights, stimulus, "
-               "integrator, probe and\n"
-               "figure, with keys, units, defaults and ranges.\n\n"
-               "Example: apical info rule/apical\n");
-        return AP_OK;
-    }
-    if (argc > 2)
-        return cmd_usage("info", "one THING, not also", argv[2]);
+    static const struct cmd_line LINE = {"info",
+                                         "Usage: apical info [THING | THING/NAME]\n\n"
+                                         "The manual: every cell, transfer function, signal, rule, start of "
+                                         "weights, stimulus, integrator, probe and\n"
+                                         "figure, with keys, units, defaults and ranges.\n\n"
+                                         "Example: apical info rule/apical\n",
+                                         NULL,
+                                         0,
+                                         NULL,
+                                         "one THING, not also",
+                                         1};
+    const char *argument[CMD_ARGUMENTS];
+    int code = cmd_parse(&LINE, argc, argv, argument);
+    if (code != CMD_GO)
+        return code;
     struct ap_err *e = ap_err_create();
-    return e ? print(ap_info(argc > 1 ? argv[1] : NULL, e), e) : AP_EMEMORY;
+    return e ? print(ap_info(argument[0], e), e) : cmd_memory();
 }
 
 int cmd_version(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        printf("Usage: apical version\n\nVersion of apical, compiler, flags and libraries.\n\nExample: "
-               "apical version\n");
-        return AP_OK;
-    }
-    if (argc > 1)
-        return cmd_usage("version", "takes no argument, found", argv[1]);
+    static const struct cmd_line LINE = {"version",
+                                         "Usage: apical version\n\nVersion of apical, compiler, flags and "
+                                         "libraries.\n\nExample: apical version\n",
+                                         NULL,
+                                         0,
+                                         NULL,
+                                         "takes no argument, found",
+                                         0};
+    const char *argument[CMD_ARGUMENTS];
+    int code = cmd_parse(&LINE, argc, argv, argument);
+    if (code != CMD_GO)
+        return code;
     struct ap_err *e = ap_err_create();
-    return e ? print(ap_version_details(e), e) : AP_EMEMORY;
+    return e ? print(ap_version_details(e), e) : cmd_memory();
 }

@@ -8,12 +8,10 @@
  * Test: tests/cli/test_commands.sh */
 #include "cmd.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -28,7 +26,7 @@ static void on_signal(int number)
 }
 
 enum style { STYLE_AUTO, STYLE_BAR, STYLE_PLAIN, STYLE_JSON, STYLE_NONE };
-static const char *const STYLES[] = {"auto", "bar", "plain", "json", "none"};
+static const char *const STYLES[] = {"auto", "bar", "plain", "json", "none", NULL};
 
 struct display {
     enum style style;
@@ -93,96 +91,46 @@ static void show(const struct ap_progress *p, void *user)
     }
 }
 
-static void help(void)
-{
-    printf("Usage: apical run FILE [OPTIONS]\n\n"
-           "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit "
-           "form), run.log,\n"
-           "SONATA reports, weights and probes in HDF5, and the figures as PNG.\n\n"
-           "  --out DIR             output folder; runs/NAME when absent; must be empty or new\n"
-           "  --overwrite           replace an earlier run in it (only files that the run wrote)\n"
-           "  --set KEY.PATH=VALUE  override a value of the file, e.g. --set integrator.rtol=1e-8; may be "
-           "repeated\n"
-           "  --threads N           threads; the result has the same bits for any number\n"
-           "  --progress STYLE      auto, bar, plain, json or none\n"
-           "  --stop-after N        end after N presentations\n"
-           "  --no-figures          draw nothing\n\n"
-           "Example: apical run circuits/association.yaml --out runs/mine --set seed=2\n");
-}
+static const char HELP[] =
+    "Usage: apical run FILE [OPTIONS]\n\n"
+    "Simulates a circuit file. The output folder receives manifest.json, circuit.yaml (explicit form), "
+    "run.log,\n"
+    "SONATA reports, weights and probes in HDF5, and the figures as PNG.\n\n"
+    "  --out DIR             output folder; runs/NAME when absent; must be empty or new\n"
+    "  --overwrite           replace an earlier run in it (only files that the run wrote)\n"
+    "  --set KEY.PATH=VALUE  override a value of the file, e.g. --set integrator.rtol=1e-8; may be repeated\n"
+    "  --threads N           threads; the result has the same bits for any number\n"
+    "  --progress STYLE      auto, bar, plain, json or none\n"
+    "  --stop-after N        end after N presentations\n"
+    "  --no-figures          draw nothing\n\n"
+    "Example: apical run circuits/association.yaml --out runs/mine --set seed=2\n";
 
 int cmd_run(int argc, char **argv)
 {
-    enum { OUT = 1, OVERWRITE, SET, THREADS, PROGRESS, STOP_AFTER, NO_FIGURES, HELP };
-    static const struct option OPTIONS[] = {
-        {"out", required_argument, NULL, OUT},
-        {"overwrite", no_argument, NULL, OVERWRITE},
-        {"set", required_argument, NULL, SET},
-        {"threads", required_argument, NULL, THREADS},
-        {"progress", required_argument, NULL, PROGRESS},
-        {"stop-after", required_argument, NULL, STOP_AFTER},
-        {"no-figures", no_argument, NULL, NO_FIGURES},
-        {"help", no_argument, NULL, HELP},
-        {NULL, 0, NULL, 0},
-    };
     struct ap_run_options o = {.stop = &stop};
     struct display display = {STYLE_AUTO, 0, 0};
-    const char *sets[CMD_SETS];
-    int n_sets = 0;
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "+", OPTIONS, NULL)) != -1 || optind < argc;) {
-        long number;
-        if (c == -1) { /* options may follow the file: move it to the front */
-            if (argv[0][0] == '\0')
-                return cmd_usage("run", "one FILE, not also", argv[optind]);
-            argv[0] = "";
-            sets[CMD_SETS - 1] = argv[optind++];
-            continue;
-        }
-        switch (c) {
-        case OUT:
-            o.folder = optarg;
-            break;
-        case OVERWRITE:
-            o.overwrite = 1;
-            break;
-        case SET:
-            if (n_sets == CMD_SETS - 1)
-                return cmd_usage("run", "too many --set", "");
-            sets[n_sets++] = optarg;
-            break;
-        case THREADS:
-            if (!cmd_number("run", "--threads", optarg, 1024, &number))
-                return AP_EUSAGE;
-            o.threads = (int)number;
-            break;
-        case PROGRESS: {
-            int style = 0;
-            while (style < 5 && strcmp(optarg, STYLES[style]) != 0)
-                style++;
-            if (style == 5)
-                return cmd_usage("run", "--progress is auto, bar, plain, json or none, not", optarg);
-            display.style = (enum style)style;
-            break;
-        }
-        case STOP_AFTER:
-            if (!cmd_number("run", "--stop-after", optarg, 1000000000000L, &number))
-                return AP_EUSAGE;
-            o.stop_after = (uint64_t)number;
-            break;
-        case NO_FIGURES:
-            o.no_figures = 1;
-            break;
-        case HELP:
-            help();
-            return AP_OK;
-        default:
-            return cmd_usage("run", "unknown or incomplete option", argv[optind - 1]);
-        }
-    }
-    if (argv[0][0] != '\0')
-        return cmd_usage("run", "which circuit file?", "");
-    const char *file = sets[CMD_SETS - 1];
-
+    struct cmd_sets sets = {.n = 0};
+    long threads = 0, stop_after = 0;
+    int style = STYLE_AUTO;
+    const struct cmd_option options[] = {
+        {"--out", CMD_TEXT, &o.folder, 0, NULL},
+        {"--overwrite", CMD_SWITCH, &o.overwrite, 0, NULL},
+        {"--set", CMD_SET, &sets, 0, NULL},
+        {"--threads", CMD_NUMBER, &threads, 1024, NULL},
+        {"--progress", CMD_CHOICE, &style, 0, STYLES},
+        {"--stop-after", CMD_NUMBER, &stop_after, 1000000000000L, NULL},
+        {"--no-figures", CMD_SWITCH, &o.no_figures, 0, NULL},
+    };
+    const struct cmd_line line = {
+        "run", HELP, options, sizeof options / sizeof *options, "which circuit file?", "one FILE, not also",
+        1};
+    const char *argument[CMD_ARGUMENTS];
+    int code = cmd_parse(&line, argc, argv, argument);
+    if (code != CMD_GO)
+        return code;
+    o.threads = (int)threads;
+    o.stop_after = (uint64_t)stop_after;
+    display.style = (enum style)style;
     if (display.style == STYLE_AUTO)
         display.style = isatty(STDERR_FILENO) ? STYLE_BAR : STYLE_PLAIN;
     if (display.style != STYLE_NONE) {
@@ -191,16 +139,14 @@ int cmd_run(int argc, char **argv)
     }
     struct ap_err *e = ap_err_create();
     struct ap_run_result *result = calloc(1, sizeof *result);
-    if (!e || !result) {
-        fprintf(stderr, "apical: out of memory\n");
-        return AP_EMEMORY;
-    }
+    if (!e || !result)
+        return cmd_memory();
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
-    int code = AP_EUSAGE;
-    struct ap_spec *spec = ap_spec_read(file, sets, n_sets, e);
+    code = AP_EUSAGE;
+    struct ap_spec *spec = ap_spec_read(argument[0], sets.text, sets.n, e);
     char folder[512];
     if (spec) {
         snprintf(folder, sizeof folder, "runs/%s", ap_spec_name(spec));

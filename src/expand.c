@@ -113,8 +113,12 @@ static struct ap_node *put_map(struct shorthand *s, struct ap_node *parent, cons
 static struct ap_node *section(struct shorthand *s, const char *key, bool list)
 {
     struct ap_node *n = ap_yamlin_child(s->t->root, key);
-    if (n)
+    if (n && n->kind == (list ? AP_NODE_LIST : AP_NODE_MAP))
         return n;
+    if (n) { /* of the wrong kind; what would go into it goes into a node that nobody reads */
+        s->code = ap_schema_expect(s->e, n, key, list ? AP_NODE_LIST : AP_NODE_MAP);
+        return list ? ap_yamlin_list(s->e, s->t, s->at, false) : ap_yamlin_map(s->e, s->t, s->at, false);
+    }
     n = list ? ap_yamlin_list(s->e, s->t, s->at, false) : ap_yamlin_map(s->e, s->t, s->at, false);
     if (ap_yamlin_put(s->e, s->t, s->t->root, key, n) != AP_OK)
         s->code = AP_EMEMORY;
@@ -382,6 +386,7 @@ static void read_layers(struct shorthand *s)
         s->code = ap_err_add(s->e, AP_EUSAGE, &s->layers->at, "for example [30, 20, 10]",
                              "microcircuit, layers: found %d, expected 3 to 16: input, hidden layers, output",
                              s->n_layers);
+        s->n_layers = 0;
         return;
     }
     for (int k = 0; k < s->n_layers; k++) {
@@ -421,8 +426,7 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
             put_map(&s, micro, MAPS[i], true);
     enum ap_code code =
         ap_schema_read(e, t, micro, "microcircuit", &(struct ap_keyset){KEYS, N(KEYS), &s}, 1);
-    if (code != AP_OK)
-        return code;
+    s.code = code != AP_OK ? code : s.code;
     const struct {
         struct ap_node *map;
         const char *what;
@@ -434,6 +438,8 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         {s.plasticity, "microcircuit, plasticity", PLASTICITY, N(PLASTICITY)},
     };
     for (int i = 0; i < 3; i++) {
+        if (!parts[i].map)
+            continue; /* reported above */
         s.at = parts[i].map->at;
         code = ap_schema_read(e, t, parts[i].map, parts[i].what,
                               &(struct ap_keyset){parts[i].keys, (int)parts[i].n, &s}, 1);
@@ -442,9 +448,13 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
     s.at = micro->at;
     if (s.teacher.value == 0)
         s.teacher = s.nudge;
-    read_layers(&s);
-    if (s.code == AP_OK)
+    if (s.layers)
+        read_layers(&s);
+    if (s.n_layers >= 3) {
         read_rates(&s);
+        element(&s, s.forward, 0, s.n_layers - 1, "weights, forward");
+        element(&s, s.feedback, 0, s.n_layers - 2, "weights, feedback");
+    }
     if (s.code != AP_OK)
         return s.code;
     ap_yamlin_drop(t->root, "microcircuit");

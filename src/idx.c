@@ -104,6 +104,9 @@ enum ap_code ap_idx_open(struct ap_err *e, const struct ap_place *at, const char
                 snprintf(e->diag[i].file, sizeof e->diag[i].file, "%s", at->file ? at->file : "");
                 e->diag[i].line = at->line;
                 e->diag[i].col = at->col;
+                if (!*e->diag[i].hint)
+                    snprintf(e->diag[i].hint, sizeof e->diag[i].hint,
+                             "paths count from the folder of the circuit file; `make data` fetches MNIST");
             }
         ap_idx_close(x);
     }

@@ -7,44 +7,12 @@
  * Never: prints.
  * Test: tests/cli/test_commands.sh, tests/unit/test_registry.c */
 #include "manifest.h"
-#include "mem.h"
+#include "text.h"
 #include "registry.h"
 #include "transfer.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
-
-struct text {
-    struct ap_err *e;
-    char *bytes;
-    size_t used, size;
-    bool failed;
-};
-
-static void add(struct text *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *x, const char *format, ...)
-{
-    char line[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    size_t n = strlen(line);
-    if (!x->failed && x->used + n + 1 > x->size) {
-        void *block = x->bytes;
-        size_t size = 2 * x->size + n + 4096;
-        x->failed = ap_mem_grow(x->e, &block, x->used, size, 1, "text") != AP_OK;
-        if (!x->failed) {
-            x->bytes = block;
-            x->size = size;
-        }
-    }
-    if (x->failed)
-        return;
-    memcpy(x->bytes + x->used, line, n + 1);
-    x->used += n;
-}
 
 static const char *kind_text(const struct ap_key *k, char out[256])
 {
@@ -72,67 +40,68 @@ static const char *kind_text(const struct ap_key *k, char out[256])
     }
 }
 
-static void add_keys(struct text *x, const struct ap_key *keys, int n)
+static void add_keys(struct ap_text *x, const struct ap_key *keys, int n)
 {
     for (int i = 0; i < n; i++) {
         const struct ap_key *k = &keys[i];
         char kind[256], low[32], high[32];
-        add(x, "    %-14s %s\n", k->name, k->doc);
+        ap_text_add(x, "    %-14s %s\n", k->name, k->doc);
         const char *what = kind_text(k, kind);
-        add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
-            !k->fallback    ? "required"
-            : !*k->fallback ? "optional"
-                            : "default ",
-            k->fallback ? k->fallback : "");
+        ap_text_add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
+                    !k->fallback    ? "required"
+                    : !*k->fallback ? "optional"
+                                    : "default ",
+                    k->fallback ? k->fallback : "");
         if (k->min != 0 || k->max != 0) {
             const char *unit = ap_unit_name(k->dim, false);
             if (k->min == AP_POSITIVE)
-                add(x, "; greater than 0");
+                ap_text_add(x, "; greater than 0");
             else if (!isinf(k->min))
-                add(x, "; from %s", ap_unit_shortest(k->min, low));
+                ap_text_add(x, "; from %s", ap_unit_shortest(k->min, low));
             if (!isinf(k->max))
-                add(x, "%s %s", k->min == AP_POSITIVE ? ", up to" : " to", ap_unit_shortest(k->max, high));
+                ap_text_add(x, "%s %s", k->min == AP_POSITIVE ? ", up to" : " to",
+                            ap_unit_shortest(k->max, high));
             if (*unit)
-                add(x, " %s", unit);
+                ap_text_add(x, " %s", unit);
         }
-        add(x, "\n");
+        ap_text_add(x, "\n");
     }
 }
 
-static void add_row(struct text *x, const struct ap_table *t, const struct ap_row *r, bool keys)
+static void add_row(struct ap_text *x, const struct ap_table *t, const struct ap_row *r, bool keys)
 {
-    add(x, "  %-18s %s\n", r->name, r->doc);
+    ap_text_add(x, "  %-18s %s\n", r->name, r->doc);
     if (*r->unit && strcmp(r->unit, "1") != 0)
-        add(x, "  %-18s unit: %s\n", "", r->unit);
+        ap_text_add(x, "  %-18s unit: %s\n", "", r->unit);
     if (*r->source)
-        add(x, "  %-18s source: %s\n", "", r->source);
+        ap_text_add(x, "  %-18s source: %s\n", "", r->source);
     if (t == &ap_transfer_table) {
         const struct ap_transfer_row *f = (const struct ap_transfer_row *)r;
         for (int i = 0; i < f->n_params; i++)
-            add(x, "  %-18s %s: %s; default %g\n", "", f->param[i], f->param_doc[i], f->fallback[i]);
+            ap_text_add(x, "  %-18s %s: %s; default %g\n", "", f->param[i], f->param_doc[i], f->fallback[i]);
     }
     if (keys)
         add_keys(x, r->keys, r->n_keys);
 }
 
-static void add_table(struct text *x, const struct ap_table *t, const char *row)
+static void add_table(struct ap_text *x, const struct ap_table *t, const char *row)
 {
     if (!row)
-        add(x, "%s: %s\n\n", t->thing, t->doc);
+        ap_text_add(x, "%s: %s\n\n", t->thing, t->doc);
     for (int i = 0; i < t->n; i++) {
         const struct ap_row *r = ap_registry_row(t, i);
         if (!row || strcmp(row, r->name) == 0)
             add_row(x, t, r, true);
     }
     if (t->n_shared && (!row || t->n_shared)) {
-        add(x, "\n  keys of every %s:\n", t->thing);
+        ap_text_add(x, "\n  keys of every %s:\n", t->thing);
         add_keys(x, t->shared, t->n_shared);
     }
 }
 
 char *ap_info(const char *thing, struct ap_err *e)
 {
-    struct text x = {.e = e};
+    struct ap_text x = {.e = e};
     int n;
     const struct ap_table *const *tables = ap_registry_tables(&n);
     char name[64] = "";
@@ -140,11 +109,12 @@ char *ap_info(const char *thing, struct ap_err *e)
     if (thing)
         snprintf(name, sizeof name, "%.*s", slash ? (int)(slash - thing) : (int)strlen(thing), thing);
     if (!thing) {
-        add(&x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one "
+        ap_text_add(
+            &x, "What a circuit file can name; `apical info THING` lists one, `apical info THING/NAME` one "
                 "row:\n\n");
         for (int i = 0; i < n; i++)
-            add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);
-        return x.failed ? NULL : x.bytes;
+            ap_text_add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);
+        return ap_text_take(&x);
     }
     const char *names[32];
     for (int i = 0; i < n; i++) {
@@ -157,7 +127,7 @@ char *ap_info(const char *thing, struct ap_err *e)
         if (slash && !ap_registry_need(e, tables[i], NULL, "info", slash + 1))
             return NULL;
         add_table(&x, tables[i], slash ? slash + 1 : NULL);
-        return x.failed ? NULL : x.bytes;
+        return ap_text_take(&x);
     }
     char hint[AP_ERR_HINT];
     ap_err_add(e, AP_EUSAGE, NULL, ap_schema_suggest(name, names, n, hint), "info: there is no thing '%s'",

@@ -155,11 +155,11 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
         if (*c == '/') {
             *c = 0;
             if (mkdir(part, 0777) != 0 && errno != EEXIST)
-                return failed(e, part, "make the folder", NULL);
+                return failed(e, part, "make the folder", "choose another folder with --out");
             *c = '/';
         }
     if (mkdir(part, 0777) != 0 && errno != EEXIST)
-        return failed(e, part, "make the folder", NULL);
+        return failed(e, part, "make the folder", "choose another folder with --out");
     struct stat st;
     if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
@@ -171,11 +171,8 @@ bool ap_io_folder_has_entries(const char *path, bool *exists)
 {
     DIR *d = opendir(path);
     *exists = d != NULL;
-    if (!d) {
-        struct stat st;
-        *exists = stat(path, &st) == 0;
-        return *exists;
-    }
+    if (!d) /* what cannot be listed is taken for full; what is no folder is reported when one is made */
+        return errno != ENOENT && errno != ENOTDIR;
     bool any = false;
     for (struct dirent *entry; (entry = readdir(d)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)

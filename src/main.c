@@ -3,14 +3,13 @@
  * In:   argv.
  * Out:  an exit code (enum ap_code).
  * Invariants:
- *   1. Errors go to stderr, results to stdout.
+ *   1. Errors go to stderr, results to stdout; a result that could not be written is an error.
  * Never: knows the engine; verbs use the public header alone.
  * Test: tests/cli/test_commands.sh */
 #include "cmd.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct verb {
@@ -25,45 +24,6 @@ static const struct verb {
     {"version", cmd_version, "", "version and what it was built with"},
 };
 enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
-
-int cmd_errors(const struct ap_err *e, int code)
-{
-    for (int i = 0; i < ap_err_count(e); i++) {
-        int line, col;
-        const char *file = ap_err_place(e, i, &line, &col);
-        if (*file && line > 0)
-            fprintf(stderr, "%s:%d:%d: ", file, line, col);
-        else if (*file)
-            fprintf(stderr, "%s: ", file);
-        else
-            fprintf(stderr, "apical: ");
-        fprintf(stderr, "error: %s\n", ap_err_message(e, i));
-        if (*ap_err_hint(e, i))
-            fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
-    }
-    if (ap_err_dropped(e) > 0)
-        fprintf(stderr, "and %d more errors\n", ap_err_dropped(e));
-    return ap_err_count(e) && code != AP_STOPPED && code != AP_INTERRUPTED ? (int)ap_err_code(e) : code;
-}
-
-int cmd_usage(const char *verb, const char *text, const char *subject)
-{
-    fprintf(stderr, "apical %s: %s%s%s\n    hint: `apical %s --help` shows how\n", verb, text,
-            *subject ? " " : "", subject, verb);
-    return AP_EUSAGE;
-}
-
-int cmd_number(const char *verb, const char *option, const char *text, long max, long *out)
-{
-    char *end;
-    errno = 0;
-    *out = strtol(text, &end, 10);
-    if (errno == 0 && end != text && *end == 0 && *out >= 1 && *out <= max)
-        return 1;
-    fprintf(stderr, "apical %s: %s: found '%s', expected a whole number from 1 to %ld\n", verb, option, text,
-            max);
-    return 0;
-}
 
 static void help(FILE *to)
 {
@@ -80,7 +40,7 @@ static void help(FILE *to)
         "75 stopped by a signal, 130 interrupted twice.\n");
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
@@ -90,15 +50,18 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0)
         return cmd_version(0, NULL);
     for (int i = 0; i < N_VERBS; i++)
-        if (strcmp(argv[1], VERBS[i].name) == 0) {
-            int code = VERBS[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "apical: cannot write to standard output: %s\n", strerror(errno));
-                return code ? code : AP_EIO;
-            }
-            return code;
-        }
+        if (strcmp(argv[1], VERBS[i].name) == 0)
+            return VERBS[i].run(argc - 1, argv + 1);
     fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: run, check, render, info, version\n",
             argv[1]);
     return AP_EUSAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int code = dispatch(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "apical: cannot write to standard output: %s\n", strerror(errno));
+    return code ? code : AP_EIO;
 }

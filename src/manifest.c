@@ -9,61 +9,28 @@
  * Test: tests/cli/test_outputs.sh */
 #include "manifest.h"
 #include "io.h"
-#include "mem.h"
+#include "text.h"
 
 #include <cvode/cvode.h>
 #include <ctype.h>
 #include <gnu/libc-version.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sundials/sundials_version.h>
 
-/* Text that grows; a failure is remembered. */
-struct text {
-    struct ap_err *e;
-    char *bytes;
-    size_t used, size;
-    enum ap_code code;
-};
-
-static void add(struct text *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *x, const char *format, ...)
-{
-    char line[1024];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (x->code != AP_OK || n < 0)
-        return;
-    size_t length = strlen(line);
-    if (x->used + length + 1 > x->size) {
-        void *block = x->bytes;
-        size_t size = 2 * x->size + length + 4096;
-        x->code = ap_mem_grow(x->e, &block, x->used, size, 1, "manifest");
-        if (x->code != AP_OK)
-            return;
-        x->bytes = block;
-        x->size = size;
-    }
-    memcpy(x->bytes + x->used, line, length + 1);
-    x->used += length;
-}
-
 /* A JSON string. */
-static void add_string(struct text *x, const char *s)
+static void add_string(struct ap_text *x, const char *s)
 {
-    add(x, "\"");
+    ap_text_add(x, "\"");
     for (; *s; s++) {
         if (*s == '"' || *s == '\\')
-            add(x, "\\%c", *s);
+            ap_text_add(x, "\\%c", *s);
         else if ((unsigned char)*s < 0x20)
-            add(x, "\\u%04x", (unsigned char)*s);
+            ap_text_add(x, "\\u%04x", (unsigned char)*s);
         else
-            add(x, "%c", *s);
+            ap_text_add(x, "%c", *s);
     }
-    add(x, "\"");
+    ap_text_add(x, "\"");
 }
 
 static void cpu_name(char out[128])
@@ -93,30 +60,31 @@ void ap_manifest_versions(char *out, size_t size)
 
 enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struct ap_manifest *m)
 {
-    struct text x = {.e = e};
+    struct ap_text x = {.e = e};
     char digest[33], canonical[33], versions[2048], cpu[128], path[AP_ERR_PATH];
     ap_hash_text(m->digest, digest);
     ap_hash_text(ap_hash_of(m->spec->canonical, strlen(m->spec->canonical)), canonical);
     ap_manifest_versions(versions, sizeof versions);
     cpu_name(cpu);
-    add(&x, "{\n  \"apical\": \"%s\",\n  \"circuit\": ", AP_VERSION);
+    ap_text_add(&x, "{\n  \"apical\": \"%s\",\n  \"circuit\": ", AP_VERSION);
     add_string(&x, m->spec->name);
-    add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n",
-        (long long)m->spec->seed, canonical, m->status);
-    add(&x, "  \"state_digest\": \"%s\",\n  \"presentations\": %llu,\n  \"steps\": %llu,\n", digest,
-        (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
-    add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n",
-        (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
-    add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads, m->wall_seconds);
+    ap_text_add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n",
+                (long long)m->spec->seed, canonical, m->status);
+    ap_text_add(&x, "  \"state_digest\": \"%s\",\n  \"presentations\": %llu,\n  \"steps\": %llu,\n", digest,
+                (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
+    ap_text_add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n",
+                (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
+    ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads,
+                m->wall_seconds);
     add_string(&x, cpu);
-    add(&x, ",\n  \"built_with\": ");
+    ap_text_add(&x, ",\n  \"built_with\": ");
     add_string(&x, versions);
-    add(&x, ",\n  \"files\": [");
+    ap_text_add(&x, ",\n  \"files\": [");
     for (int i = 0; m->files && i < m->files->n; i++) {
-        add(&x, "%s\n    ", i ? "," : "");
+        ap_text_add(&x, "%s\n    ", i ? "," : "");
         add_string(&x, m->files->name[i]);
     }
-    add(&x, "\n  ]\n}\n");
+    ap_text_add(&x, "\n  ]\n}\n");
     enum ap_code code = x.code;
     if (code == AP_OK)
         code = ap_io_join(e, path, sizeof path, folder, "manifest.json");

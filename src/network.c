@@ -88,25 +88,27 @@ static enum ap_code read_population(struct ap_err *e, struct ap_spec *s, struct 
     p->name = n->key;
     p->at = n->key_at;
     p->cell = -1;
-    p->n = 1;
+    p->n = 0; /* unknown, as long as `size` was not read */
     snprintf(what, sizeof what, "population %s", n->key);
     AP_TRY(ap_schema_name(e, &n->key_at, "populations", n->key));
     enum ap_code code = ap_schema_read(
         e, &s->tree, n, what, &(struct ap_keyset){POP_KEYS, sizeof POP_KEYS / sizeof *POP_KEYS, &k}, 1);
-    if (k.size > 0)
-        p->n = k.size;
+    p->n = k.size;
     p->noise = k.noise;
-    if (k.cell && (p->cell = find_cell(s, k.cell)) < 0) {
+    if (k.cell && (p->cell = find_cell(s, k.cell)) >= 0 && s->cell[p->cell].n_comp == 0) {
+        p->cell = -1; /* reported with the cell */
+        code = AP_EUSAGE;
+    } else if (k.cell && p->cell < 0) {
         const char *names[64];
         int count = 0;
         for (int i = 0; i < s->n_cell && count < 32; i++)
             names[count++] = s->cell[i].name;
         for (int i = 0; i < ap_cell_table.n && count < 64; i++)
-            names[count++] = ap_registry_row(&ap_cell_table, i)->name;
+            if (find_cell(s, ap_registry_row(&ap_cell_table, i)->name) < 0)
+                names[count++] = ap_registry_row(&ap_cell_table, i)->name;
         code = unknown(e, &ap_yamlin_child(n, "cell")->at, what, "cell", k.cell, names, count);
     }
-    bool clamped =
-        p->cell >= 0 && s->cell[p->cell].n_comp && s->cell[p->cell].comp[0].kind == AP_COMP_CLAMPED;
+    bool clamped = p->cell >= 0 && s->cell[p->cell].comp[0].kind == AP_COMP_CLAMPED;
     if (!k.transfer && code == AP_OK) {
         k.transfer = clamped ? "linear" : "logistic";
         AP_TRY(ap_yamlin_put(e, &s->tree, n, "transfer",
@@ -116,7 +118,8 @@ static enum ap_code read_population(struct ap_err *e, struct ap_spec *s, struct 
                                           &p->transfer, p->transfer_param) != AP_OK)
         code = AP_EUSAGE;
     if (clamped && p->noise > 0)
-        code = ap_err_add(e, AP_EUSAGE, &n->at, "add the noise to the population it projects to",
+        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "noise")->at,
+                          "add the noise to the population it projects to",
                           "%s: a clamped population has no noise", what);
     return code;
 }
@@ -174,11 +177,12 @@ static enum ap_code read_end(struct ap_err *e, const struct ap_spec *s, const st
 {
     struct ap_selection sel;
     *pop = *comp = -1;
-    AP_TRY(ap_spec_select(e, s, at, what, text, &sel));
+    enum ap_code code = ap_spec_select(e, s, at, what, text, &sel);
+    *pop = sel.pop;
+    AP_TRY(code);
     if (sel.ranged)
         return ap_err_add(e, AP_EUSAGE, at, "split the population to connect a part of it",
                           "%s: a projection connects whole populations, found '%s'", what, text);
-    *pop = sel.pop;
     *comp = sel.comp;
     return AP_OK;
 }
@@ -216,27 +220,34 @@ static enum ap_code read_signal(struct ap_err *e, const struct ap_spec *s, const
     int n = 0;
     for (; cell && n < cell->n_comp && n < 32; n++)
         names[n] = cell->comp[n].name;
-    return cell ? unknown(e, at, what, "compartment", call.arg[0], names, n) : AP_EUSAGE;
+    char hint[AP_ERR_HINT];
+    return cell ? ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(call.arg[0], names, n, hint),
+                             "%s: population %s has no compartment '%s', which the signal %s is about", what,
+                             s->pop[pop].name, call.arg[0], call.name)
+                : AP_EUSAGE;
 }
 
 static enum ap_code read_rule(struct ap_err *e, struct ap_spec *s, struct ap_proj_spec *p, struct ap_node *n)
 {
     char what[AP_ERR_PATH];
     struct rule_keys k = {0};
-    snprintf(what, sizeof what, "rule of %s", p->name);
+    snprintf(what, sizeof what, "rule of %s", p->name ? p->name : "a projection without a name");
     p->rule.at = n->at;
     const struct ap_keyset sets[] = {
         {RULE_KEYS, sizeof RULE_KEYS / sizeof *RULE_KEYS, &k},
         {ap_rule_table.shared, ap_rule_table.n_shared, &p->rule},
     };
-    AP_TRY(ap_schema_read(e, &s->tree, n, what, sets, 2));
+    enum ap_code code = ap_schema_read(e, &s->tree, n, what, sets, 2);
+    if (!k.kind)
+        return code;
     const struct ap_place *kind_at = &ap_yamlin_child(n, "kind")->at;
     const struct ap_rule_row *row =
         (const struct ap_rule_row *)ap_registry_need(e, &ap_rule_table, kind_at, what, k.kind);
     if (!row)
         return AP_EUSAGE;
     if (row->post && (k.post || k.pre))
-        return ap_err_add(e, AP_EUSAGE, kind_at, "drop `kind`, or drop `post` and `pre`",
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, k.post ? "post" : "pre")->key_at,
+                          "drop `kind`, or drop `post` and `pre`",
                           "%s: the kind '%s' already says which signals are multiplied", what, k.kind);
     if (!row->post && (!k.post || !k.pre))
         return ap_err_add(e, AP_EUSAGE, &n->at,
@@ -249,11 +260,12 @@ static enum ap_code read_rule(struct ap_err *e, struct ap_spec *s, struct ap_pro
     enum ap_code pre = read_signal(e, s, pre_at, what, row->post ? row->pre : k.pre, p->pre, &p->rule.pre);
     p->rule.kind_name = row->row.name;
     p->rule.present = true;
-    return post != AP_OK ? post : pre;
+    return post != AP_OK ? post : pre != AP_OK ? pre : code;
 }
 
 static enum ap_code read_nudge(struct ap_err *e, struct ap_spec *s, struct ap_proj_spec *p, struct ap_node *n,
-                               const struct proj_keys *k, const char *what)
+                               const struct proj_keys *k, enum ap_code read, enum ap_code from,
+                               const char *what)
 {
     enum ap_code code = AP_OK;
     p->nudges = true;
@@ -269,13 +281,14 @@ static enum ap_code read_nudge(struct ap_err *e, struct ap_spec *s, struct ap_pr
     p->reversal[0] = k->reversal[0];
     p->reversal[1] = k->reversal[1];
     if (k->weights || k->rule)
-        code = ap_err_add(e, AP_EUSAGE, &n->at, "remove `weights` and `rule`, or `conductance`",
+        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, k->weights ? "weights" : "rule")->key_at,
+                          "remove `weights` and `rule`, or `conductance`",
                           "%s: nudging has a conductance, not weights or a rule", what);
-    if (p->pre >= 0 && p->pre_comp < 0)
+    if (k->from && from == AP_OK && p->pre_comp < 0)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "from")->at, "write population/soma",
                           "%s: nudging follows a potential; `from` must name a compartment", what);
-    if (p->connect != AP_CONNECT_ONE)
-        code = ap_err_add(e, AP_EUSAGE, &n->at, "add `connect: one-to-one`",
+    if (p->connect != AP_CONNECT_ONE && read == AP_OK)
+        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "connect")->at, "write `connect: one-to-one`",
                           "%s: nudging connects one to one", what);
     if (p->form == AP_NUDGE_CONDUCTANCE && !(p->reversal[0] < p->reversal[1]))
         code = ap_err_add(e, AP_EUSAGE, &n->at, "for example `reversal: [-1, 1]`",
@@ -359,12 +372,14 @@ static enum ap_code check_init(struct ap_err *e, const struct ap_spec *s, const 
     for (int i = 0; i <= s->n_proj && step->init.row && step->init.other >= 0; i++) {
         step = &s->proj[step->init.other];
         if (step == p)
-            return ap_err_add(e, AP_EUSAGE, &in->at, NULL,
-                              "weights of %s: projections take their weights from each other in a circle",
-                              p->name);
+            return ap_err_add(
+                e, AP_EUSAGE, &in->at, "start one of them from numbers, for example uniform(-1, 1)",
+                "weights of %s: projections take their weights from each other in a circle", p->name);
     }
     int64_t rows = s->pop[in->row->transposes ? o->pre : o->post].n;
     int64_t cols = s->pop[in->row->transposes ? o->post : o->pre].n;
+    if (!rows || !cols || !s->pop[p->post].n || !s->pop[p->pre].n)
+        return AP_OK; /* reported with the population */
     if (rows == s->pop[p->post].n && cols == s->pop[p->pre].n)
         return AP_OK;
     return ap_err_add(e, AP_EUSAGE, &in->at, "rows are postsynaptic, columns presynaptic neurons",
@@ -382,12 +397,14 @@ static enum ap_code read_projection(struct ap_err *e, struct ap_spec *s, struct 
     enum ap_code code = ap_schema_read(
         e, &s->tree, n, what, &(struct ap_keyset){PROJ_KEYS, sizeof PROJ_KEYS / sizeof *PROJ_KEYS, &k}, 1);
     p->connect = k.connect;
-    if (k.from &&
-        read_end(e, s, &ap_yamlin_child(n, "from")->at, what, k.from, &p->pre, &p->pre_comp) != AP_OK)
-        code = AP_EUSAGE;
-    if (k.to && read_end(e, s, &ap_yamlin_child(n, "to")->at, what, k.to, &p->post, &p->post_comp) != AP_OK)
-        code = AP_EUSAGE;
-    if (k.to && p->post >= 0 && p->post_comp < 0)
+    enum ap_code read = code;
+    enum ap_code from = AP_EUSAGE, to = AP_EUSAGE;
+    if (k.from)
+        from = read_end(e, s, &ap_yamlin_child(n, "from")->at, what, k.from, &p->pre, &p->pre_comp);
+    if (k.to)
+        to = read_end(e, s, &ap_yamlin_child(n, "to")->at, what, k.to, &p->post, &p->post_comp);
+    code = from != AP_OK ? from : to != AP_OK ? to : code;
+    if (k.to && to == AP_OK && p->post_comp < 0)
         code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "to")->at, "for example `to: hidden1.pyr/basal`",
                           "%s: `to` must name a compartment", what);
     if (p->pre >= 0 && p->pre_comp > 0 && s->pop[p->pre].cell >= 0 &&
@@ -397,24 +414,25 @@ static enum ap_code read_projection(struct ap_err *e, struct ap_spec *s, struct 
                        "%s: an instantaneous compartment cannot be sent", what);
     if (p->post >= 0 && p->post_comp >= 0 && s->pop[p->post].cell >= 0 &&
         s->cell[s->pop[p->post].cell].comp[p->post_comp].kind == AP_COMP_CLAMPED)
-        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "to")->at, NULL,
+        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "to")->at, "its potential is given by a stimulus",
                           "%s: a clamped population takes no input", what);
-    if (p->connect == AP_CONNECT_ONE && p->pre >= 0 && p->post >= 0 && s->pop[p->pre].n != s->pop[p->post].n)
-        code =
-            ap_err_add(e, AP_EUSAGE, &n->at, NULL,
-                       "%s: one-to-one needs equal sizes, %s has %lld and %s %lld", what, s->pop[p->pre].name,
-                       (long long)s->pop[p->pre].n, s->pop[p->post].name, (long long)s->pop[p->post].n);
+    if (p->connect == AP_CONNECT_ONE && p->pre >= 0 && p->post >= 0 &&
+        s->pop[p->pre].n != s->pop[p->post].n && s->pop[p->pre].n && s->pop[p->post].n)
+        code = ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "connect")->at, "make the sizes equal, or `connect: dense`",
+            "%s: one-to-one needs equal sizes, %s has %lld and %s %lld", what, s->pop[p->pre].name,
+            (long long)s->pop[p->pre].n, s->pop[p->post].name, (long long)s->pop[p->post].n);
     if (ap_yamlin_child(n, "conductance") && k.conductance.value > 0) {
-        enum ap_code one = read_nudge(e, s, p, n, &k, what);
+        enum ap_code one = read_nudge(e, s, p, n, &k, read, from, what);
         return one != AP_OK ? one : code;
     }
     static const char *const ONLY_NUDGE[] = {"form", "reversal", "gate"};
     for (int i = 0; i < 3; i++)
-        if (ap_yamlin_child(n, ONLY_NUDGE[i]))
+        if (ap_yamlin_child(n, ONLY_NUDGE[i]) && !ap_yamlin_child(n, "conductance"))
             code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, ONLY_NUDGE[i])->key_at,
                               "add `conductance`, or remove the key", "%s: '%s' belongs to a nudging", what,
                               ONLY_NUDGE[i]);
-    if (!k.weights && !ap_yamlin_child(n, "conductance"))
+    if (!k.weights && !ap_yamlin_child(n, "weights") && !ap_yamlin_child(n, "conductance") && read == AP_OK)
         code = ap_err_add(e, AP_EUSAGE, &n->at, "for example `weights: uniform(-1, 1)`",
                           "%s: the key 'weights' is missing", what);
     if (k.weights && read_init(e, s, p, ap_yamlin_child(n, "weights"), what) != AP_OK)
@@ -428,6 +446,8 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s)
 {
     struct ap_node *pops = ap_yamlin_child(s->tree.root, "populations");
     struct ap_node *projs = ap_yamlin_child(s->tree.root, "projections");
+    if (!pops && ap_spec_misspelt(s, "populations"))
+        return AP_EUSAGE;
     if (!pops)
         return ap_err_add(e, AP_EUSAGE, &s->tree.root->at,
                           "give a `microcircuit:`, or `populations:` and `projections:`",

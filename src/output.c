@@ -15,19 +15,6 @@
 
 #define N(keys) ((int)(sizeof keys / sizeof *keys))
 
-/* Whether all populations and projections could be read: else their errors are told already, and what depends on them is
- * not judged. */
-static bool network_is_whole(const struct ap_spec *s)
-{
-    bool whole = true;
-    for (int i = 0; i < s->n_pop; i++)
-        whole = whole && s->pop[i].cell >= 0;
-    for (int i = 0; i < s->n_proj; i++)
-        whole = whole && s->proj[i].name && s->proj[i].pre >= 0 && s->proj[i].post >= 0 &&
-                s->proj[i].post_comp >= 0;
-    return whole;
-}
-
 /* A node that may be one scalar or a list of them: element i, or NULL past the end. */
 static struct ap_node *item(struct ap_node *n, int i)
 {
@@ -66,7 +53,9 @@ static enum ap_code read_during(struct ap_err *e, struct ap_spec *s, struct ap_n
                 names[count++] = s->block[b].name;
         }
         char hint[AP_ERR_HINT];
-        if (!found)
+        if (!found && !s->n_block)
+            code = AP_EUSAGE; /* reported where the blocks are missing */
+        else if (!found)
             code = ap_err_add(e, AP_EUSAGE, &name->at, ap_schema_suggest(name->text, names, count, hint),
                               "%s, during: there is no block '%s'", what, name->text);
     }
@@ -132,12 +121,16 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
 {
     struct report_keys k = {0};
     const char *what = "record";
-    AP_TRY(ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){REPORT_KEYS, N(REPORT_KEYS), &k}, 1));
+    enum ap_code code =
+        ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){REPORT_KEYS, N(REPORT_KEYS), &k}, 1);
     r->name = k.name;
     r->at = n->at;
     r->every = k.every;
     r->limit = k.limit;
-    enum ap_code code = read_selections(e, s, k.of, what, &r->of, &r->n_of);
+    if (!k.compartments)
+        return code;
+    if (k.of && read_selections(e, s, k.of, what, &r->of, &r->n_of) != AP_OK)
+        code = AP_EUSAGE;
     if (read_during(e, s, k.during, what, &r->during) != AP_OK)
         code = AP_EUSAGE;
     for (int i = 0; i < r->n_of; i++)
@@ -156,7 +149,7 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
         bool known = false;
         for (int o = 0; o < r->n_of; o++)
             known = known || ap_spec_compartment(s, r->of[o].pop, c->text) >= 0;
-        if (!known)
+        if (!known && code == AP_OK)
             code = ap_err_add(e, AP_EUSAGE, &c->at,
                               "`apical info cell` lists the compartments of built-in cells",
                               "record: none of the populations has a compartment '%s'", c->text);
@@ -164,9 +157,9 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
     }
     for (int b = 0; b < s->n_block; b++) {
         double ratio = s->block[b].duration / r->every;
-        if (r->during[b] && s->block[b].name && s->block[b].duration > 0 &&
+        if (r->during[b] && r->every > 0 && s->block[b].name && s->block[b].duration > 0 &&
             (ratio < 1 - 1e-9 || fabs(ratio - round(ratio)) > 1e-9 * ratio))
-            code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at,
+            code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "every")->at,
                               "choose an `every` that divides the duration",
                               "record: %g ms does not divide the %g ms of block '%s'", r->every,
                               s->block[b].duration, s->block[b].name);
@@ -203,6 +196,8 @@ static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, s
     *out = ap_spec_projection(s, n->text);
     if (*out >= 0)
         return AP_OK;
+    if (!s->n_pop)
+        return AP_EUSAGE; /* reported where the populations are missing */
     const char *names[64];
     int count = 0;
     for (int i = 0; i < s->n_proj && count < 64; i++)
@@ -214,28 +209,35 @@ static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, s
 }
 
 static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const struct ap_probe_spec *p,
-                                const char *what)
+                                const struct ap_node *n, const char *what)
 {
     int needs = p->row->needs;
     if ((needs & AP_PROBE_COMP) && p->of.comp < 0)
-        return ap_err_add(e, AP_EUSAGE, &p->at, "for example `of: hidden1.pyr/apical`",
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "for example `of: hidden1.pyr/apical`",
                           "%s: `of` must name a compartment", what);
-    if ((needs & AP_PROBE_TARGET) && s->pop[p->of.pop].n != s->pop[p->target.pop].n)
-        return ap_err_add(e, AP_EUSAGE, &p->at, NULL, "%s: %s has %lld neurons, %s %lld", what,
-                          s->pop[p->of.pop].name, (long long)s->pop[p->of.pop].n, s->pop[p->target.pop].name,
-                          (long long)s->pop[p->target.pop].n);
+    int64_t left = s->pop[p->of.pop].n, right = s->pop[p->target.pop].n;
+    if ((needs & AP_PROBE_TARGET) && left != right && left > 0 && right > 0)
+        return ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "name another population with `of` or `target`",
+            "%s: neuron i is compared with neuron i, but %s has %lld neurons and %s %lld", what,
+            s->pop[p->of.pop].name, (long long)left, s->pop[p->target.pop].name, (long long)right);
     if ((needs & AP_PROBE_PROJ) && !(needs & AP_PROBE_OTHER) && s->proj[p->proj].connect != AP_CONNECT_ONE)
-        return ap_err_add(e, AP_EUSAGE, &p->at, "name a nudging, for example nudge1",
-                          "%s: %s is not one-to-one", what, s->proj[p->proj].name);
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "projection")->at,
+                          "name a nudging, for example nudge1", "%s: %s is not one-to-one", what,
+                          s->proj[p->proj].name);
     if (needs & AP_PROBE_OTHER) {
         const struct ap_proj_spec *a = &s->proj[p->proj], *b = &s->proj[p->other];
-        bool fits = a->pre >= 0 && b->pre >= 0 && s->pop[a->pre].n == s->pop[b->post].n &&
-                    s->pop[a->post].n == s->pop[b->pre].n && !a->nudges && !b->nudges;
+        if (a->pre < 0 || a->post < 0 || b->pre < 0 || b->post < 0)
+            return AP_EUSAGE; /* reported with the projection */
+        bool fits = s->pop[a->pre].n == s->pop[b->post].n && s->pop[a->post].n == s->pop[b->pre].n &&
+                    !a->nudges && !b->nudges;
         if (fits && (a->connect != AP_CONNECT_DENSE || b->connect != AP_CONNECT_DENSE))
-            return ap_err_add(e, AP_EUSAGE, &p->at, NULL, "%s: %s and %s must both be dense", what, a->name,
-                              b->name);
+            return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at, "compare two matrices",
+                              "%s: %s and %s must both be dense", what, a->name, b->name);
         if (!fits)
-            return ap_err_add(e, AP_EUSAGE, &p->at, NULL, "%s: %s is not of the size of %s transposed", what,
+            return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at,
+                              "for example the forward projection of the same two layers",
+                              "%s: the weights of %s do not have the size of those of %s transposed", what,
                               b->name, a->name);
     }
     return AP_OK;
@@ -264,11 +266,12 @@ static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_pr
         {&PROBE_PROJ, (needs & AP_PROBE_PROJ) != 0, &k},
         {&PROBE_OTHER, (needs & AP_PROBE_OTHER) != 0, &k},
     };
-    AP_TRY(ap_schema_read(e, &s->tree, n, what, sets, 5));
+    enum ap_code code = ap_schema_read(e, &s->tree, n, what, sets, 5);
     p->row = row;
     p->at = n->at;
     p->proj = p->other = -1;
-    enum ap_code code = AP_OK;
+    if (!row)
+        return code;
     if (k.of && ap_spec_select(e, s, &ap_yamlin_child(n, "of")->at, what, k.of, &p->of) != AP_OK)
         code = AP_EUSAGE;
     if (k.target &&
@@ -286,10 +289,22 @@ static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_pr
     p->name = k.name;
     if (!p->name)
         return AP_EMEMORY;
-    return code == AP_OK && network_is_whole(s) ? check_probe(e, s, p, what) : code;
+    return code == AP_OK ? check_probe(e, s, p, n, what) : code;
 }
 
 /* ---- figures --------------------------------------------------------------------------------------- */
+
+/* Whether the file lists a probe of that name, even one that was refused. */
+static bool was_written(const struct ap_spec *s, const char *probe)
+{
+    const struct ap_node *list = ap_yamlin_child(s->tree.root, "probes");
+    bool found = false;
+    for (int i = 0; list && i < list->n; i++) {
+        const struct ap_node *name = ap_yamlin_child(list->child[i], "name");
+        found = found || (name && strcmp(name->text, probe) == 0);
+    }
+    return found;
+}
 
 static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
                                   bool probes, int **out, int *count)
@@ -315,7 +330,9 @@ static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap
                 names[k] = s->probe[k].name;
         }
         char hint[AP_ERR_HINT];
-        if (probes && found < 0)
+        if (probes && found < 0 && was_written(s, one->text))
+            code = AP_EUSAGE; /* reported with the probe */
+        else if (probes && found < 0)
             code = ap_err_add(e, AP_EUSAGE, &one->at,
                               ap_schema_suggest(one->text, names, s->n_probe < 64 ? s->n_probe : 64, hint),
                               "%s: there is no probe '%s'", what, one->text);
@@ -340,7 +357,7 @@ static const struct ap_key FIGURE_KEYS[] = {
 
 /* A file name that no earlier figure has: kind-of, then kind-of-2. */
 static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f,
-                                const char *given)
+                                const char *given, const struct ap_place *at)
 {
     char base[AP_ERR_PATH], name[AP_ERR_PATH + 16];
     if (given)
@@ -356,8 +373,7 @@ static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
             taken =
                 taken || (&s->figure[k] != f && s->figure[k].name && strcmp(s->figure[k].name, name) == 0);
         if (taken && given)
-            return ap_err_add(e, AP_EUSAGE, &f->at, "names must differ", "two figures are called '%s'",
-                              given);
+            return ap_err_add(e, AP_EUSAGE, at, "names must differ", "two figures are called '%s'", given);
         if (taken)
             snprintf(name, sizeof name, "%s-%d", base, i);
     }
@@ -366,7 +382,7 @@ static enum ap_code name_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
 }
 
 static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f,
-                                struct ap_node *n)
+                                struct ap_node *n, bool probes_known)
 {
     struct figure_keys k = {0};
     AP_TRY(ap_schema_expect(e, n, "figures", AP_NODE_MAP));
@@ -379,11 +395,12 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
     snprintf(what, sizeof what, "figure %s", row ? row->name : "");
     const struct ap_keyset sets[] = {{FIGURE_KEYS, N(FIGURE_KEYS), &k},
                                      {row ? row->keys : NULL, row ? row->n_keys : 0, f}};
-    AP_TRY(ap_schema_read(e, &s->tree, n, what, sets, 2));
+    enum ap_code code = ap_schema_read(e, &s->tree, n, what, sets, 2);
+    if (!row)
+        return code;
     f->row = (const struct ap_figure_row *)row;
     f->at = n->at;
     f->title = k.title;
-    enum ap_code code = AP_OK;
     if (f->of_node && read_selections(e, s, f->of_node, what, &f->of, &f->n_of) != AP_OK)
         code = AP_EUSAGE;
     if (f->proj_node && resolve_names(e, s, f->proj_node, what, false, &f->proj, &f->n_proj) != AP_OK)
@@ -392,9 +409,10 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
         code = AP_EUSAGE;
     if (read_during(e, s, f->during_node, what, &f->during) != AP_OK)
         code = AP_EUSAGE;
-    if (code == AP_OK && f->row->check && network_is_whole(s))
+    if (code == AP_OK && f->row->check && probes_known)
         code = f->row->check(e, s, f);
-    return code == AP_OK ? name_figure(e, s, f, k.name) : code;
+    struct ap_node *name = ap_yamlin_child(n, "name");
+    return code == AP_OK ? name_figure(e, s, f, k.name, name ? &name->at : &f->at) : code;
 }
 
 enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
@@ -412,6 +430,7 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
     enum ap_code code = AP_OK;
     for (int i = 0; record && i < record->n; i++) {
         struct ap_report_spec *r = &s->report[s->n_report];
+        *r = (struct ap_report_spec){0}; /* nothing of a refused one stays */
         enum ap_code one = read_report(e, s, r, record->child[i]);
         for (int k = 0; one == AP_OK && k < s->n_report; k++)
             if (strcmp(s->report[k].name, r->name) == 0)
@@ -425,6 +444,7 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
     }
     for (int i = 0; probes && i < probes->n; i++) {
         struct ap_probe_spec *p = &s->probe[s->n_probe];
+        *p = (struct ap_probe_spec){0};
         enum ap_code one = read_probe(e, s, p, probes->child[i]);
         for (int k = 0; one == AP_OK && k < s->n_probe; k++)
             if (strcmp(s->probe[k].name, p->name) == 0)
@@ -436,6 +456,7 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
             *p = (struct ap_probe_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
+    bool probes_known = code == AP_OK && s->network_known;
     for (int i = 0; figures && i < figures->n; i++) {
         if (figures->child[i]->kind == AP_NODE_SCALAR) { /* `- weights` stands for `- {kind: weights}` */
             struct ap_node *kind = figures->child[i];
@@ -444,7 +465,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
             figures->child[i] = map;
         }
         struct ap_figure_spec *f = &s->figure[s->n_figure];
-        enum ap_code one = read_figure(e, s, f, figures->child[i]);
+        *f = (struct ap_figure_spec){0};
+        enum ap_code one = read_figure(e, s, f, figures->child[i], probes_known);
         if (one == AP_OK)
             s->n_figure++;
         else

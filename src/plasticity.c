@@ -47,49 +47,61 @@ void ap_plasticity_begin(struct ap_plasticity *x)
     ap_rhs_drift(x->rhs, 0);
 }
 
-/* Rows of one task; h < 0 marks an Euler step of length -h. */
-static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, double h)
+/* The coefficients of one step of a rule. */
+static struct ap_synapse_fold fold_of(const struct ap_proj *p, double h, bool euler)
+{
+    return euler ? ap_synapse_fold_euler(h, p->tau, p->eta) : ap_synapse_fold_of(h, p->tau, p->eta);
+}
+
+/* Rows of one task: the matrices themselves. */
+static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, double h, bool euler)
 {
     const struct ap_circuit *c = x->rhs->c;
     const struct ap_proj *p = &c->proj[t->pop];
-    if (!x->rhs->now.plastic[t->pop])
+    if (!x->rhs->now.plastic[t->pop] || x->rhs->afferent.by_proj[t->pop])
         return;
     size_t n = t->last - t->first, at = t->first * p->cols;
     double *w = p->w + at, *d = p->d ? p->d + at : NULL;
-    const double *post1 = x->rhs->signal + p->post_signal.at + t->first,
-                 *pre1 = x->rhs->signal + p->pre_signal.at;
-    const double *post0 = x->before + p->post_signal.at + t->first, *pre0 = x->before + p->pre_signal.at;
-    bool one = p->spec->connect == AP_CONNECT_ONE;
-    size_t rows = one ? 1 : n;
-    struct ap_synapse_fold k = ap_synapse_fold_of(h < 0 ? -h : h, p->tau, p->eta);
-    for (size_t i = 0; i < (one ? n : 1); i++) { /* one-to-one: each neuron is a matrix of one element */
-        size_t j = one ? t->first + i : 0;
-        if (h < 0)
-            ap_synapse_euler(rows, p->cols, w + i, d ? d + i : NULL, post1 + i, pre1 + j, p->eta * -h,
-                             p->tau > 0 ? -h / p->tau : 0);
-        else
-            ap_synapse_apply(rows, p->cols, w + i, d ? d + i : NULL, post0 + i, pre0 + j, post1 + i, pre1 + j,
-                             &k);
-    }
+    const double *now = x->rhs->signal, *before = euler ? now : x->before;
+    const double *post1 = now + p->post_signal.at + t->first, *pre1 = now + p->pre_signal.at;
+    const double *post0 = before + p->post_signal.at + t->first, *pre0 = before + p->pre_signal.at;
+    const struct ap_synapse_fold k = fold_of(p, h, euler);
+    if (p->spec->connect == AP_CONNECT_DENSE)
+        ap_synapse_apply(n, p->cols, w, d, post0, pre0, post1, pre1, &k);
+    else
+        for (size_t i = 0; i < n; i++) /* one-to-one: each neuron has a matrix of one element */
+            ap_synapse_apply(1, 1, w + i, d ? d + i : NULL, post0 + i, pre0 + t->first + i, post1 + i,
+                             pre1 + t->first + i, &k);
 }
 
-static void update(struct ap_plasticity *x, double h)
+/* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. */
+static void update(struct ap_plasticity *x, double t, double h, bool euler)
 {
     const struct ap_circuit *c = x->rhs->c;
+    const double *now = x->rhs->signal, *before = euler ? now : x->before;
+    for (int k = 0; k < x->rhs->afferent.n; k++) {
+        struct ap_afferent *f = &x->rhs->afferent.of[k];
+        const struct ap_proj *p = &c->proj[f->proj];
+        if (!f->learns)
+            continue;
+        const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
+        ap_afferent_step(f, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),
+                         now + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t));
+    }
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
     for (int k = 0; k < c->n_proj_task; k++)
-        update_rows(x, &c->proj_task[k], h);
+        update_rows(x, &c->proj_task[k], h, euler);
 }
 
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 {
     ap_rhs_signals(x->rhs);
-    update(x, h);
+    update(x, t, h, false);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
     ap_rhs_drift(x->rhs, t);
 }
 
-void ap_plasticity_euler(struct ap_plasticity *x, double dt)
+void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
-    update(x, -dt);
+    update(x, t, dt, true);
 }

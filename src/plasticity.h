@@ -21,7 +21,7 @@ void ap_plasticity_begin(struct ap_plasticity *x);
 /* The fields of rhs are those at time t, the end of a step of length h: updates weights and low-passed products. */
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h);
 
-/* Explicit Euler: rhs->signal holds the signals at the beginning of the step of length dt. */
-void ap_plasticity_euler(struct ap_plasticity *x, double dt);
+/* Explicit Euler: rhs->signal holds the signals at the beginning of the step of length dt that ended at t. */
+void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt);
 
 #endif

@@ -44,7 +44,13 @@ const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *t
     for (; n < table->n && n < 64; n++)
         names[n] = ap_registry_row(table, n)->name;
     char hint[AP_ERR_HINT];
-    ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint), "%s: there is no %s '%s'", what,
-               table->thing, name);
+    const char *thing = table == &ap_transfer_table ? "transfer function"
+                        : table == &ap_init_table   ? "start of weights"
+                                                    : table->thing;
+    bool by_kind = table == &ap_rule_table || table == &ap_stimulus_table || table == &ap_integrator_table ||
+                   table == &ap_probe_table ||
+                   table == &ap_figure_table; /* stimuli, probes and figures have names too */
+    ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint), "%s: there is no %s%s '%s'", what,
+               by_kind ? "kind of " : "", thing, name);
     return NULL;
 }

@@ -29,6 +29,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
     r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
     if (!r->block || !r->w || !r->d)
         return AP_EMEMORY;
+    AP_TRY(ap_afferent_init(e, &r->afferent, c));
     double *next = r->block;
     const struct {
         double **array;
@@ -51,6 +52,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
 
 void ap_rhs_free(struct ap_rhs *r)
 {
+    ap_afferent_free(&r->afferent);
     ap_mem_free(r->block);
     ap_mem_free(r->w);
     ap_mem_free(r->d);
@@ -99,8 +101,9 @@ static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double 
 }
 
 /* Stage 2a: weighted sums, and from them the instantaneous compartments. */
-static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *const *w,
-                       const double *v_all, const double *rate, double *input, double *v_out)
+static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *decay,
+                       const double *const *w, const double *v_all, const double *rate, double *input,
+                       double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -112,7 +115,13 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
             const double *x = sent(r->c, q, v_all, rate), *rows = w[m->sum[s]] + t->first * q->cols;
-            if (q->spec->connect == AP_CONNECT_DENSE)
+            const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
+            if (f) { /* a constant and a fading part, carried from step to step */
+                const double *wa = f->wa + t->first, *wb = f->wb + t->first;
+                double left = decay[q->pre];
+                for (size_t i = 0; i < n; i++)
+                    in[i] = (s > 0 ? in[i] : 0) + fma(left, wb[i], wa[i]);
+            } else if (q->spec->connect == AP_CONNECT_DENSE)
                 ap_synapse_product(n, q->cols, rows, x, s > 0, in);
             else
                 for (size_t i = 0; i < n; i++)
@@ -285,6 +294,17 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
 
 /* ---- public ---------------------------------------------------------------------------------------- */
 
+double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
+{
+    return r->clamp_tau[pop] > 0 ? ap_mathx_exp(-t / r->clamp_tau[pop]) : 0;
+}
+
+void ap_rhs_begin(struct ap_rhs *r)
+{
+    r->drifts = false;
+    ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, r->now.plastic);
+}
+
 /* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T. */
 static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
 {
@@ -300,7 +320,11 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
                 continue;
             const double *x = sent(r->c, q, r->v, r->rate), *post = r->signal + q->post_signal.at + t->first;
             const double *pre = r->signal + q->pre_signal.at;
-            if (q->spec->connect == AP_CONNECT_ONE) {
+            const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
+            if (f)
+                ap_afferent_drift(&r->afferent, f, ap_rhs_left(r, q->pre, r->drift_from),
+                                  r->signal + q->post_signal.at, t->first, t->last, out);
+            else if (q->spec->connect == AP_CONNECT_ONE) {
                 for (size_t i = 0; i < n; i++)
                     out[i] +=
                         q->eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
@@ -331,7 +355,7 @@ void ap_rhs_drift(struct ap_rhs *r, double t)
 static void find_decay(const struct ap_rhs *r, double t, double *decay)
 {
     for (int p = 0; p < r->c->n_pop; p++)
-        decay[p] = r->clamp_tau[p] > 0 ? ap_mathx_exp(-t / r->clamp_tau[p]) : 0;
+        decay[p] = ap_rhs_left(r, p, t);
 }
 
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
@@ -349,7 +373,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
             stage_rates(r, &c->task[k], y, decay);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
-            stage_sums(r, &c->task[k], t, r->w, r->v, r->rate, r->input, r->v);
+            stage_sums(r, &c->task[k], t, decay, r->w, r->v, r->rate, r->input, r->v);
             if (dy)
                 stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
         }

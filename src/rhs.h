@@ -4,6 +4,7 @@
 #define AP_RHS_H
 
 #include "circuit.h"
+#include "afferent.h"
 #include "noise.h"
 
 /* What holds during one presentation. */
@@ -19,6 +20,7 @@ struct ap_rhs {
     /* A clamped potential at time t is to + (from - to) exp(-t/tau). */
     double *clamp_from, *clamp_to; /* [n_rate] */
     double *clamp_tau;             /* [n_pop] */
+    struct ap_afferents afferent;  /* sums from clamped populations */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */
     double *v;            /* [n_value] potentials of all compartments */
@@ -42,6 +44,12 @@ void ap_rhs_free(struct ap_rhs *r);
 
 /* Fields v, input, rate at (t, y); dy = NULL: nothing else. */
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
+
+/* A presentation begins: clamp_from, clamp_to, clamp_tau and now are set. */
+void ap_rhs_begin(struct ap_rhs *r);
+
+/* exp(-t/tau_0) of the clamped population `pop`: how much of the old pattern is left. */
+double ap_rhs_left(const struct ap_rhs *r, int pop, double t);
 
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);

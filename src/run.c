@@ -67,7 +67,10 @@ static enum ap_code start_folder(struct ap_err *e, struct running *r)
     r->manifest.status = "running";
     AP_TRY(ap_manifest_write(e, r->o->folder, &r->manifest));
     AP_TRY(ap_io_join(e, path, sizeof path, r->o->folder, "circuit.yaml"));
-    return ap_io_write(e, path, s->canonical, strlen(s->canonical));
+    char *text = ap_spec_movable_text(e, s);
+    enum ap_code code = text ? ap_io_write(e, path, text, strlen(text)) : AP_EMEMORY;
+    ap_mem_free(text);
+    return code;
 }
 
 /* ---- progress -------------------------------------------------------------------------------------- */
@@ -273,11 +276,17 @@ enum ap_code ap_spec_estimate(const struct ap_spec *s, struct ap_estimate *out, 
     out->state = size.state;
     out->bytes = size.bytes;
     out->presentations = ap_sim_presentations(s);
+    bool noisy = false;
+    for (int p = 0; p < s->n_pop; p++)
+        noisy = noisy || s->pop[p].noise > 0;
     for (int i = 0; i < s->n_program; i++) {
         const struct ap_block_spec *b = &s->block[s->program[i]];
         double per = b->duration / s->integrator.step;
-        if (s->integrator.row->adaptive) { /* a transient of a few dozen steps, then steps of several ms */
-            double transient = 12 * pow(s->integrator.rtol, -0.13);
+        if (s->integrator.row->adaptive && noisy &&
+            b->noise) { /* about as many steps between two nodes of the noise */
+            per = b->duration / s->integrator.noise_grid * fmax(1, -2.6 * log10(s->integrator.rtol));
+        } else if (s->integrator.row->adaptive) { /* a transient, then steps of several ms */
+            double transient = 33 * pow(s->integrator.rtol, -0.13);
             double settled = b->duration / (s->integrator.max_step > 0 ? s->integrator.max_step : 5);
             per = transient + settled < per ? transient + settled : per;
         }

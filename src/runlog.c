@@ -88,7 +88,10 @@ static enum ap_code next_block(struct ap_err *e, const char *path, const struct 
     ap_hash_add(&digest, *body, *body_size);
     uint64_t pair[2];
     memcpy(pair, *body + *body_size + padding, sizeof pair);
-    if (pair[0] != digest.high || pair[1] != digest.low)
+    bool padded = true; /* no digest covers the padding */
+    for (size_t i = 0; i < padding; i++)
+        padded = padded && (*body)[*body_size + i] == 0;
+    if (!padded || pair[0] != digest.high || pair[1] != digest.low)
         return damaged(e, path, *at, "a block's digest does not match");
     *at += sizeof *h + sizeof sizes + h->length + padding + 16;
     return AP_OK;
@@ -182,7 +185,11 @@ enum ap_code ap_runlog_read(struct ap_err *e, struct ap_run *run, const char *fo
     *run = (struct ap_run){0};
     char path[AP_ERR_PATH];
     AP_TRY(ap_io_join(e, path, sizeof path, folder, "run.log"));
-    AP_TRY(ap_io_read(e, path, (size_t)1 << 36, &run->bytes, &run->size));
+    int first = e ? e->n : 0;
+    enum ap_code code = ap_io_read(e, path, (size_t)1 << 36, &run->bytes, &run->size);
+    for (int i = first; e && i < e->n; i++)
+        snprintf(e->diag[i].hint, sizeof e->diag[i].hint, "name the output folder of an `apical run`");
+    AP_TRY(code);
     AP_TRY(walk(e, run, path, true));
     run->presented = ap_mem_array(e, run->n_presented, sizeof *run->presented, "log");
     run->probes = ap_mem_array(e, run->n_presented, sizeof *run->probes, "log");

@@ -80,6 +80,9 @@ static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap
     struct ap_selection sel;
     if (k.of && ap_spec_select(e, s, &of->at, what, k.of, &sel) != AP_OK)
         return AP_EUSAGE;
+    if (k.of && (sel.ranged || strchr(k.of, '/')))
+        code = ap_err_add(e, AP_EUSAGE, &of->at, "name the population alone",
+                          "%s: a stimulus drives a whole population, found '%s'", what, k.of);
     if (k.of) {
         st->pop = sel.pop;
         int cell = s->pop[sel.pop].cell;
@@ -174,6 +177,10 @@ static enum ap_code read_plasticity(struct ap_err *e, const struct ap_spec *s, s
             b->plastic[p] = true;
             continue;
         }
+        if (!s->n_pop || (p >= 0 && s->proj[p].rule.at.line)) { /* reported where it is written */
+            code = AP_EUSAGE;
+            continue;
+        }
         const char *names[64];
         int count = 0;
         for (int k = 0; k < s->n_proj && count < 64; k++)
@@ -207,12 +214,14 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
                 names[count++] = s->stim[k].name;
         }
         char hint[AP_ERR_HINT];
-        if (found < 0)
+        if (found < 0 && !s->n_pop)
+            code = AP_EUSAGE; /* a shorthand that was refused may have defined it */
+        else if (found < 0)
             code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at,
                               ap_schema_suggest(list->child[i]->text, names, count, hint),
                               "%s, present: there is no stimulus '%s'", what, list->child[i]->text);
         else if (s->stim[found].pop >= 0 && b->stim[s->stim[found].pop] >= 0)
-            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, NULL,
+            code = ap_err_add(e, AP_EUSAGE, &list->child[i]->at, "present one of them",
                               "%s, present: '%s' and '%s' drive the same population", what,
                               s->stim[found].name, s->stim[b->stim[s->stim[found].pop]].name);
         else if (s->stim[found].pop >= 0)
@@ -227,7 +236,7 @@ static enum ap_code read_present(struct ap_err *e, const struct ap_spec *s, stru
         bool read = false; /* a target that only gated nudging reads may be absent while the teacher is off */
         for (int q = 0; q < s->n_proj; q++)
             read = read || (s->proj[q].pre == p && !(s->proj[q].gate == AP_GATE_TEACHER && !b->teacher));
-        if (clamped && b->stim[p] < 0 && read && code == AP_OK)
+        if (clamped && b->stim[p] < 0 && read && code == AP_OK && s->stim_known)
             code = ap_err_add(e, AP_EUSAGE, &b->at, "add a stimulus with `of: ...`, or `teacher: off`",
                               "%s: nothing drives the clamped population '%s'", what, s->pop[p].name);
     }
@@ -366,23 +375,28 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
     const char *kind = NULL;
     const struct ap_keyset sets[] = {{&KIND, 1, &kind},
                                      {INTEGRATOR_KEYS, N(INTEGRATOR_KEYS), &s->integrator}};
-    AP_TRY(ap_schema_read(e, &s->tree, n, "integrator", sets, 2));
+    enum ap_code code = ap_schema_read(e, &s->tree, n, "integrator", sets, 2);
+    if (!kind)
+        return code;
     const struct ap_row *row =
         ap_registry_need(e, &ap_integrator_table, &ap_yamlin_child(n, "kind")->at, "integrator", kind);
     s->integrator.row = (const struct ap_integrator_row *)row;
-    return row ? AP_OK : AP_EUSAGE;
+    return row ? code : AP_EUSAGE;
 }
 
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s)
 {
     enum ap_code code = read_stimuli(e, s);
+    s->stim_known = code == AP_OK && s->n_pop && !ap_spec_misspelt(s, "stimuli");
     struct ap_node *list = ap_yamlin_child(s->tree.root, "schedule");
     s->block = ap_mem_arena_take(e, &s->tree.arena, BLOCK_MAX, sizeof *s->block);
     s->program = ap_mem_arena_take(e, &s->tree.arena, PROGRAM_MAX, sizeof *s->program);
     if (!s->block || !s->program)
         return AP_EMEMORY;
     enum ap_code one = AP_OK;
-    if (!list || (list->kind == AP_NODE_LIST && list->n == 0))
+    if (!list && ap_spec_misspelt(s, "schedule"))
+        one = AP_EUSAGE;
+    else if (!list || (list->kind == AP_NODE_LIST && list->n == 0))
         one = ap_err_add(e, AP_EUSAGE, list ? &list->at : &s->tree.root->at,
                          "for example `schedule: [{name: learning, presentations: 100, duration: 100 ms}]`",
                          "the file has no schedule");

@@ -37,8 +37,11 @@ enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const c
 {
     if (n->kind == kind)
         return AP_OK;
-    return ap_err_add(e, AP_EUSAGE, &n->at, NULL, "%s: found %s, expected %s", what, kind_name(n->kind),
-                      kind_name(kind));
+    static const char *const HINT[] = {"write one value", "for example [a, b], or lines that begin with '- '",
+                                       "for example {key: value}"};
+    bool nothing = n->kind == AP_NODE_SCALAR && !*n->text;
+    return ap_err_add(e, AP_EUSAGE, &n->at, HINT[kind], "%s: found %s, expected %s", what,
+                      nothing ? "nothing" : kind_name(n->kind), kind_name(kind));
 }
 
 enum ap_code ap_schema_name(struct ap_err *e, const struct ap_place *at, const char *what, const char *name)
@@ -62,19 +65,19 @@ static enum ap_code check_range(struct ap_err *e, const struct ap_place *at, con
     ap_unit_shortest(value, found);
     ap_unit_shortest(k->min, low);
     ap_unit_shortest(k->max, high);
-    const char *unit = ap_unit_name(k->dim, false);
+    const char *unit = ap_unit_name(k->dim, false), *space = *unit ? " " : "";
     if (k->min == AP_POSITIVE && isinf(k->max))
         return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value greater than 0", what,
                           found);
     if (k->min == AP_POSITIVE)
         return ap_err_add(e, AP_EUSAGE, at, NULL,
-                          "%s: found %s, expected a value greater than 0 and at most %s %s", what, found,
-                          high, unit);
+                          "%s: found %s, expected a value greater than 0 and at most %s%s%s", what, found,
+                          high, space, unit);
     if (isinf(k->max))
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected at least %s %s", what, found, low,
-                          unit);
-    return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value from %s to %s %s", what, found,
-                      low, high, unit);
+        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected at least %s%s%s", what, found, low,
+                          space, unit);
+    return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a value from %s to %s%s%s", what, found,
+                      low, high, space, unit);
 }
 
 /* Writes a number back as its canonical text, "100 ms" for "0.1 s". */
@@ -200,6 +203,35 @@ static const struct ap_key *find_key(const struct ap_keyset *sets, int n_sets, c
     return NULL;
 }
 
+bool ap_schema_misspelt(const struct ap_node *map, const char *key, const char *const *known, int n)
+{
+    for (int c = 0; map && c < map->n; c++) {
+        bool is_known = false;
+        for (int i = 0; i < n; i++)
+            is_known = is_known || strcmp(known[i], map->child[c]->key) == 0;
+        const char *near = is_known ? NULL : ap_err_nearest(map->child[c]->key, known, (size_t)n);
+        if (near && strcmp(near, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int key_names(const struct ap_keyset *sets, int n_sets, const char *names[64])
+{
+    int n = 0;
+    for (int s = 0; s < n_sets; s++)
+        for (int i = 0; i < sets[s].n && n < 64; i++)
+            names[n++] = sets[s].keys[i].name;
+    return n;
+}
+
+static bool misspelt(const struct ap_keyset *sets, int n_sets, const struct ap_node *map, const char *key)
+{
+    const char *names[64];
+    int n = key_names(sets, n_sets, names);
+    return ap_schema_misspelt(map, key, names, n);
+}
+
 enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node *map, const char *what,
                             const struct ap_keyset *sets, int n_sets)
 {
@@ -209,10 +241,7 @@ enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node 
         if (find_key(sets, n_sets, map->child[c]->key))
             continue;
         const char *names[64];
-        int n = 0;
-        for (int s = 0; s < n_sets; s++)
-            for (int i = 0; i < sets[s].n && n < 64; i++)
-                names[n++] = sets[s].keys[i].name;
+        int n = key_names(sets, n_sets, names);
         char hint[AP_ERR_HINT];
         code = ap_err_add(e, AP_EUSAGE, &map->child[c]->key_at,
                           ap_schema_suggest(map->child[c]->key, names, n, hint), "%s: unknown key '%s'", what,
@@ -222,6 +251,10 @@ enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node 
         for (int i = 0; i < sets[s].n; i++) {
             const struct ap_key *k = &sets[s].keys[i];
             struct ap_node *n = ap_yamlin_child(map, k->name);
+            if (!n && !k->fallback && misspelt(sets, n_sets, map, k->name)) {
+                code = AP_EUSAGE; /* reported above */
+                continue;
+            }
             if (!n && !k->fallback) {
                 char hint[AP_ERR_HINT];
                 snprintf(hint, sizeof hint, "%s: %s", k->name, k->doc);
@@ -234,9 +267,13 @@ enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node 
                 return AP_EMEMORY;
             char where[AP_ERR_PATH];
             snprintf(where, sizeof where, "%s, %s", what, k->name);
+            int first = e ? e->n : 0;
             enum ap_code one = read_key(e, t, n, where, k, (char *)sets[s].out + k->offset);
             if (one != AP_OK)
                 code = one;
+            for (int d = first; e && d < e->n; d++)
+                if (!*e->diag[d].hint)
+                    snprintf(e->diag[d].hint, sizeof e->diag[d].hint, "%s: %s", k->name, k->doc);
         }
     return code;
 }

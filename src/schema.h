@@ -49,6 +49,10 @@ struct ap_keyset {
 enum ap_code ap_schema_read(struct ap_err *e, struct ap_tree *t, struct ap_node *map, const char *what,
                             const struct ap_keyset *sets, int n_sets);
 
+/* Whether the map has no such key, but one that no table knows and that looks like it: then the absence of the key is
+ * not worth a message of its own. */
+bool ap_schema_misspelt(const struct ap_node *map, const char *key, const char *const *known, int n);
+
 /* Requires a node of a kind. */
 enum ap_code ap_schema_expect(struct ap_err *e, const struct ap_node *n, const char *what,
                               enum ap_node_kind kind);

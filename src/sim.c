@@ -68,6 +68,30 @@ void ap_sim_close(struct ap_sim *x)
 
 /* ---- what goes wrong ------------------------------------------------------------------------------- */
 
+static const char *likely_cause(const struct ap_sim *x, const struct ap_block_spec *b)
+{
+    bool learns = false, bounded = true;
+    for (int i = 0; i < x->c->n_proj; i++)
+        learns = learns || (x->c->proj[i].plastic && b->plastic[i]);
+    for (int p = 0; p < x->c->n_pop; p++) {
+        const char *name = x->c->pop[p].spec->transfer->row.name;
+        bounded =
+            bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
+    }
+    if (learns && !bounded)
+        return "likely cause: a learning rate is too high, or feedback grows through an unbounded transfer "
+               "function; "
+               "`plasticity: off` tells which";
+    if (learns)
+        return "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it "
+               "acts on";
+    if (!bounded)
+        return "likely cause: feedback through an unbounded transfer function; lower the apical or nudging "
+               "conductance, or "
+               "the weights, or use logistic";
+    return "likely cause: the integrator's `step` is too long, or a weight is too large";
+}
+
 static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const struct ap_block_spec *b,
                              uint64_t k, size_t at)
 {
@@ -81,24 +105,8 @@ static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const str
                  isnan(u) ? "not a number"
                  : u > 0  ? "infinite"
                           : "minus infinite");
-    bool learns = false, bounded = true;
-    for (int i = 0; i < x->c->n_proj; i++)
-        learns = learns || (x->c->proj[i].plastic && b->plastic[i]);
-    for (int p = 0; p < x->c->n_pop; p++) {
-        const char *name = x->c->pop[p].spec->transfer->row.name;
-        bounded =
-            bounded && (x->c->pop[p].clamped || strcmp(name, "logistic") == 0 || strcmp(name, "tanh") == 0);
-    }
-    const char *hint = "shorten the integrator's `step`, or check the weights";
-    if (learns)
-        hint = "likely cause: a learning rate is too high for these rates; lower `rate`, or the weights it "
-               "acts on";
-    else if (!bounded)
-        hint = "likely cause: feedback through an unbounded transfer function; lower the apical or nudging "
-               "conductance, or "
-               "the weights, or use logistic";
     return ap_err_add(
-        e, AP_ENUMERIC, NULL, hint,
+        e, AP_ENUMERIC, NULL, likely_cause(x, b),
         "potential ran away: %s is %s at %.6g ms (block %s, presentation %llu, %.6g ms after its start)",
         where, value, x->time + x->g.t, b->name, (unsigned long long)k, x->g.t);
 }
@@ -126,11 +134,21 @@ static enum ap_code gave_up(struct ap_err *e, struct ap_sim *x, const struct ap_
         if (!(fabs(dy[i]) <= fabs(dy[worst])))
             worst = i;
     ap_circuit_where(x->c, worst, where);
-    ap_err_add(e, AP_ENUMERIC, NULL, NULL,
-               "at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g", x->time + x->g.t,
-               b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
+    ap_err_add(
+        e, AP_ENUMERIC, NULL, likely_cause(x, b),
+        "the integrator stopped at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
+        x->time + x->g.t, b->name, (unsigned long long)k, where, dy[worst], x->g.y[worst]);
     ap_mem_free(dy);
     return AP_ENUMERIC;
+}
+
+static enum ap_code too_many(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
+{
+    ap_err_add(e, AP_ENUMERIC, NULL,
+               "raise `max-steps` or loosen `rtol`, unless something changes absurdly fast",
+               "more than %lld steps in presentation %llu of block %s",
+               (long long)x->spec->integrator.max_steps, (unsigned long long)k, b->name);
+    return gave_up(e, x, b, k);
 }
 
 /* ---- one presentation ------------------------------------------------------------------------------ */
@@ -198,7 +216,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
-    x->rhs.drifts = false;
+    ap_rhs_begin(&x->rhs);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (held && adaptive)
         ap_plasticity_begin(&x->plasticity);
@@ -206,9 +224,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     AP_TRY(ap_integrate_begin(e, &x->g));
     for (int64_t steps = 0; x->g.t < b->duration; steps++) {
         if (steps == x->spec->integrator.max_steps)
-            return ap_err_add(e, AP_ENUMERIC, NULL, "raise `max-steps`, or loosen `rtol`",
-                              "more than %lld steps in presentation %llu of block %s, at %.6g ms of it",
-                              (long long)steps, (unsigned long long)k, b->name, x->g.t);
+            return too_many(e, x, b, k);
         enum ap_code code = ap_integrate_step(e, &x->g, b->duration);
         if (code == AP_ENUMERIC)
             gave_up(e, x, b, k);
@@ -223,7 +239,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         }
         AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
         if (!adaptive && held)
-            ap_plasticity_euler(&x->plasticity, h);
+            ap_plasticity_euler(&x->plasticity, x->g.t, h);
         if (adaptive && (held || averages)) {
             ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
             if (averages)
@@ -232,6 +248,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
                 ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
     }
+    ap_afferent_fold(&x->rhs.afferent);
     x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)
@@ -249,6 +266,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
 void ap_sim_settle(struct ap_sim *x)
 {
+    ap_afferent_fold(&x->rhs.afferent); /* a presentation that failed has not come to its end */
     for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
         struct ap_proj *p = &x->c->proj[i];
         if (!p->plastic)

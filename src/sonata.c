@@ -480,8 +480,9 @@ static enum ap_code read_open(struct ap_err *e, const struct ap_place *at, const
         code = broken(e, at, path, "read the shape of", name);
     else if (dims[0] != rows || dims[1] != cols)
         code = ap_err_add(e, AP_EIO, at,
-                          dims[0] == cols && dims[1] == rows ? "rows are postsynaptic: transpose the matrix"
-                                                             : NULL,
+                          dims[0] == cols && dims[1] == rows
+                              ? "rows are postsynaptic: transpose the matrix"
+                              : "rows are postsynaptic, columns presynaptic neurons",
                           "%s: %s: found %llu x %llu, expected %zu x %zu", path, name,
                           (unsigned long long)dims[0], (unsigned long long)dims[1], rows, cols);
     else if (H5Tget_class(type) != H5T_FLOAT || (H5Tget_size(type) != 4 && H5Tget_size(type) != 8))
@@ -541,6 +542,9 @@ enum ap_code ap_sonata_read_matrix(struct ap_err *e, const struct ap_place *at, 
         snprintf(e->diag[i].file, sizeof e->diag[i].file, "%s", at->file ? at->file : "");
         e->diag[i].line = at->line;
         e->diag[i].col = at->col;
+        if (!*e->diag[i].hint)
+            snprintf(e->diag[i].hint, sizeof e->diag[i].hint,
+                     "paths count from the folder of the circuit file");
     }
     if (code != AP_OK)
         return code;

@@ -7,9 +7,12 @@
  *   2. A spec that is returned has no unresolved name.
  * Never: opens data files, allocates state.
  * Test: tests/unit/test_spec.c, tests/cli/bad/ */
+#include "io.h"
 #include "spec.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const POTENTIAL[] = {"dimensionless", "mV", NULL};
@@ -103,6 +106,8 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
     size_t length = name_length(text);
     snprintf(pop, sizeof pop, "%.*s", (int)(length < 120 ? length : 120), text);
     *out = (struct ap_selection){.pop = ap_spec_population(s, pop), .comp = -1};
+    if (!s->n_pop)
+        return AP_EUSAGE; /* reported where the populations are missing */
     if (out->pop < 0) {
         const char *names[64];
         int n = 0;
@@ -120,7 +125,9 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
         snprintf(comp, sizeof comp, "%.*s", (int)(length < 120 ? length : 120), rest);
         rest += length;
         out->comp = ap_spec_compartment(s, out->pop, comp);
-        if (out->comp < 0 && s->pop[out->pop].cell >= 0) {
+        if (s->pop[out->pop].cell < 0)
+            return AP_EUSAGE; /* reported with the population */
+        if (out->comp < 0) {
             const struct ap_cell_spec *cell = &s->cell[s->pop[out->pop].cell];
             const char *names[32];
             int n = 0;
@@ -137,13 +144,67 @@ enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const str
     if (sscanf(rest, "[%lld:%lld]%n", &first, &last, &used) != 2 || used == 0 || rest[used])
         return ap_err_add(e, AP_EUSAGE, at, "for example hidden1.pyr[0:3], the neurons 0, 1 and 2",
                           "%s: '%s' is not a selection", what, text);
+    if (s->pop[out->pop].n == 0)
+        return AP_EUSAGE; /* reported with the population */
     if (first < 0 || last <= first || last > s->pop[out->pop].n)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: '%s' selects outside the %lld neurons of %s", what,
-                          text, (long long)s->pop[out->pop].n, pop);
+        return ap_err_add(e, AP_EUSAGE, at,
+                          "neurons are counted from 0, and the last one named is not included",
+                          "%s: '%s' selects outside the %lld neurons of %s", what, text,
+                          (long long)s->pop[out->pop].n, pop);
     out->first = first;
     out->last = last;
     out->ranged = true;
     return AP_OK;
+}
+
+bool ap_spec_misspelt(const struct ap_spec *s, const char *section)
+{
+    const char *known[32];
+    int n = 0;
+    for (int i = 0; i < N(HEAD_KEYS); i++)
+        known[n++] = HEAD_KEYS[i].name;
+    for (int i = 0; i < N(ROOT_KEYS); i++)
+        known[n++] = ROOT_KEYS[i].name;
+    return ap_schema_misspelt(s->tree.root, section, known, n);
+}
+
+enum ap_code ap_spec_path(struct ap_err *e, const struct ap_spec *s, const char *file, char out[AP_ERR_PATH])
+{
+    bool as_written = file[0] == '/' || strcmp(s->folder, ".") == 0;
+    return ap_io_join(e, out, AP_ERR_PATH, as_written ? "" : s->folder, file);
+}
+
+/* In the order of the file, each once, so that the first message is the first mistake. */
+static void sort_errors(struct ap_err *e, int first, const char *file)
+{
+    for (int i = first + 1; e && i < e->n; i++) {
+        struct ap_diag d = e->diag[i];
+        int k = i;
+        for (;
+             k > first && strcmp(d.file, file) == 0 && strcmp(e->diag[k - 1].file, file) == 0 &&
+             (e->diag[k - 1].line > d.line || (e->diag[k - 1].line == d.line && e->diag[k - 1].col > d.col));
+             k--)
+            e->diag[k] = e->diag[k - 1];
+        e->diag[k] = d;
+    }
+    for (int i = first + 1; e && i < e->n;) { /* a map that two readers wanted is one mistake */
+        const struct ap_diag *a = &e->diag[i - 1], *b = &e->diag[i];
+        if (a->line == b->line && a->col == b->col && strcmp(a->file, b->file) == 0 &&
+            strcmp(a->text, b->text) == 0) {
+            memmove(e->diag + i, e->diag + i + 1, (size_t)(e->n - i - 1) * sizeof *e->diag);
+            e->n--;
+        } else
+            i++;
+    }
+}
+
+static void set_folder(struct ap_spec *s, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(s->folder, sizeof s->folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        snprintf(s->folder, sizeof s->folder, ".");
 }
 
 /* Everything is read even after an error, so that one run shows all errors; but a part that needs what an earlier part
@@ -155,10 +216,17 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     if (!first || strcmp(first->key, "version") != 0)
         return ap_err_add(e, AP_EUSAGE, first ? &first->key_at : &s->tree.root->at,
                           "a circuit file begins with `version: 1`", "the first key must be 'version'");
+    const struct ap_node *version = s->tree.root->child[0];
+    if (version->kind != AP_NODE_SCALAR ||
+        strcmp(version->text, "1") != 0) /* the rest may mean something else there */
+        return ap_err_add(e, AP_EUSAGE, &version->at,
+                          "use the apical that this file was written for, or `version: 1`",
+                          "version: found %s, this apical (%s) reads version 1",
+                          version->kind == AP_NODE_SCALAR ? version->text : "no number", AP_VERSION);
     enum ap_code code = ap_expand_microcircuit(e, &s->tree);
     const struct ap_keyset sets[] = {{HEAD_KEYS, N(HEAD_KEYS), s}, {ROOT_KEYS, N(ROOT_KEYS), &k}};
     bool expanded = code == AP_OK;
-    if (!expanded) { /* what the shorthand would have defined is unknown: judge only the head */
+    if (!expanded) { /* what the shorthand would have defined is unknown: names of populations are not judged */
         struct ap_node *n;
         static const char *const SHORT[] = {"microcircuit", "stimulus", "target"};
         for (int i = 0; i < 3; i++)
@@ -168,14 +236,13 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     enum ap_code one = ap_schema_read(e, &s->tree, s->tree.root, "circuit", sets, 2);
     code = one != AP_OK ? one : code;
     s->physical = k.potential == 1;
-    if (!expanded)
-        return code;
     one = ap_cell_read(e, s);
     code = one != AP_OK ? one : code;
-    one = ap_network_read(e, s);
-    code = one != AP_OK ? one : code;
-    if (!s->n_pop)
-        return code;
+    if (expanded) {
+        one = ap_network_read(e, s);
+        code = one != AP_OK ? one : code;
+    }
+    s->network_known = code == AP_OK;
     one = ap_schedule_read(e, s);
     code = one != AP_OK ? one : code;
     one = ap_output_read(e, s);
@@ -185,10 +252,14 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
 static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets,
                               enum ap_code code)
 {
-    for (int i = 0; code == AP_OK && i < n_sets; i++)
-        code = ap_yamlin_set(e, &s->tree, sets[i]);
+    for (int i = 0, read = code == AP_OK; read && i < n_sets; i++) {
+        enum ap_code one = ap_yamlin_set(e, &s->tree, sets[i]);
+        code = one != AP_OK ? one : code;
+    }
+    int first = e ? e->n : 0;
     if (code == AP_OK)
         code = read_all(e, s);
+    sort_errors(e, first, s->file);
     if (code == AP_OK && !(s->canonical = ap_yamlin_text(e, s->tree.root)))
         code = AP_EMEMORY;
     if (code == AP_OK)
@@ -204,8 +275,7 @@ struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, c
     if (!s)
         return NULL;
     s->file = file;
-    const char *slash = strrchr(file, '/');
-    snprintf(s->folder, sizeof s->folder, "%.*s", slash ? (int)(slash - file) : 1, slash ? file : ".");
+    set_folder(s, file);
     return finish(e, s, sets, n_sets, ap_yamlin_parse(e, &s->tree, file, text, size));
 }
 
@@ -214,8 +284,7 @@ struct ap_spec *ap_spec_read(const char *path, const char *const *sets, int n_se
     struct ap_spec *s = ap_mem_array(e, 1, sizeof *s, "circuit description");
     if (!s)
         return NULL;
-    const char *slash = strrchr(path, '/');
-    snprintf(s->folder, sizeof s->folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    set_folder(s, path);
     enum ap_code code = ap_yamlin_read(e, &s->tree, path);
     s->file = code == AP_OK ? s->tree.root->at.file : path;
     return finish(e, s, sets, n_sets, code);
@@ -228,6 +297,42 @@ void ap_spec_free(struct ap_spec *s)
     ap_yamlin_free(&s->tree);
     ap_mem_free(s->canonical);
     ap_mem_free(s);
+}
+
+/* A node with `before` file `after` as text, the file named from the root; the node itself when it is already. */
+static struct ap_node *absolute(struct ap_err *e, struct ap_tree *t, struct ap_node *n, const char *folder,
+                                const char *before, const char *file, const char *after)
+{
+    return file[0] == '/' ? n : ap_yamlin_scalar(e, t, n->at, "%s%s/%s%s", before, folder, file, after);
+}
+
+char *ap_spec_movable_text(struct ap_err *e, const struct ap_spec *s)
+{
+    char folder[PATH_MAX], after[AP_CALL_TEXT + 8];
+    if (!realpath(s->folder, folder))
+        return ap_mem_text(e, s->canonical, strlen(s->canonical));
+    struct ap_tree copy = {0};
+    enum ap_code code = ap_yamlin_parse(e, &copy, s->file, s->canonical, strlen(s->canonical));
+    const struct ap_node *stimuli = code == AP_OK ? ap_yamlin_child(copy.root, "stimuli") : NULL;
+    const struct ap_node *projections = code == AP_OK ? ap_yamlin_child(copy.root, "projections") : NULL;
+    for (int i = 0; stimuli && i < stimuli->n && code == AP_OK; i++) {
+        struct ap_node *file = ap_yamlin_child(stimuli->child[i], "file");
+        if (file)
+            code = ap_yamlin_put(e, &copy, stimuli->child[i], "file",
+                                 absolute(e, &copy, file, folder, "", file->text, ""));
+    }
+    for (int i = 0; projections && i < projections->n && code == AP_OK; i++) {
+        struct ap_node *weights = ap_yamlin_child(projections->child[i], "weights");
+        const struct ap_init_spec *in = &s->proj[i].init;
+        if (!weights || !in->file)
+            continue;
+        snprintf(after, sizeof after, ", %s)", in->dataset);
+        code = ap_yamlin_put(e, &copy, projections->child[i], "weights",
+                             absolute(e, &copy, weights, folder, "file(", in->file, after));
+    }
+    char *text = code == AP_OK ? ap_yamlin_text(e, copy.root) : NULL;
+    ap_yamlin_free(&copy);
+    return text;
 }
 
 const char *ap_spec_text(const struct ap_spec *s)

@@ -193,14 +193,13 @@ struct ap_figure_spec {
 };
 
 /* A row of the figure table (figure.c). */
-struct ap_run;
+struct ap_drawing;
 struct ap_figure_row {
     struct ap_row row;
     /* Whether the figure can be drawn at all: NULL when the keys' own checks suffice. */
     enum ap_code (*check)(struct ap_err *e, const struct ap_spec *s, const struct ap_figure_spec *f);
     /* Draws one PNG to `path`. AP_EUSAGE with a hint when the run holds no data for it. */
-    enum ap_code (*draw)(struct ap_err *e, const struct ap_run *run, const struct ap_figure_spec *f,
-                         const char *path);
+    enum ap_code (*draw)(struct ap_drawing *d, const char *path);
 };
 
 struct ap_integrator_spec {
@@ -232,6 +231,8 @@ struct ap_spec {
     int n_proj;
     struct ap_stim_spec *stim;
     int n_stim;
+    bool network_known,
+        stim_known; /* while reading: no cell, population, projection; no stimulus was refused */
     struct ap_block_spec *block;
     int n_block;
     int *program; /* [n_program] blocks in order of execution, repeats unrolled */
@@ -249,6 +250,10 @@ struct ap_spec {
 struct ap_spec *ap_spec_parse(const char *file, const char *text, size_t size, const char *const *sets,
                               int n_sets, struct ap_err *e);
 
+/* The canonical text with data files named by absolute paths, so that it can be read from any folder; freed with
+ * ap_mem_free. */
+char *ap_spec_movable_text(struct ap_err *e, const struct ap_spec *s);
+
 int ap_spec_population(const struct ap_spec *s, const char *name);
 int ap_spec_projection(const struct ap_spec *s, const char *name);
 int ap_spec_compartment(const struct ap_spec *s, int pop, const char *name);
@@ -257,6 +262,12 @@ int ap_spec_compartment(const struct ap_spec *s, int pop, const char *name);
  * g / (leak + sum of couplings), times the dendrite's own gain when it is dynamic. The factors of
  * model section "dendritic predictions" (Sacramento et al. 2018, below eq. 7). */
 double ap_spec_attenuation(const struct ap_spec *s, int pop, int comp);
+
+/* Whether the root lacks a section but has a misspelt one, which was reported. */
+bool ap_spec_misspelt(const struct ap_spec *s, const char *section);
+
+/* A data file's path: as written, or from the folder of the circuit file. */
+enum ap_code ap_spec_path(struct ap_err *e, const struct ap_spec *s, const char *file, char out[AP_ERR_PATH]);
 
 /* The parts of reading, one file each. They add errors and go on. */
 enum ap_code ap_expand_microcircuit(struct ap_err *e,

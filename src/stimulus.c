@@ -43,7 +43,7 @@ static enum ap_code patterns_open(struct ap_err *e, struct ap_stimulus *st)
     snprintf(what, sizeof what, "stimulus %s, values", st->stim->name);
     AP_TRY(ap_schema_expect(e, values, what, AP_NODE_LIST));
     if (values->n == 0)
-        return ap_err_add(e, AP_EUSAGE, &values->at, NULL, "%s: no pattern", what);
+        return ap_err_add(e, AP_EUSAGE, &values->at, "for example [[0, 1], [1, 0]]", "%s: no pattern", what);
     st->count = (uint64_t)values->n;
     st->table = ap_mem_array(e, st->count * st->n, sizeof *st->table, "patterns");
     if (!st->table)
@@ -53,9 +53,9 @@ static enum ap_code patterns_open(struct ap_err *e, struct ap_stimulus *st)
         const struct ap_node *row = values->child[i];
         AP_TRY(ap_schema_expect(e, row, what, AP_NODE_LIST));
         if ((size_t)row->n != st->n) {
-            code =
-                ap_err_add(e, AP_EUSAGE, &row->at, NULL, "%s: found %d values, expected %zu, the size of %s",
-                           what, row->n, st->n, st->spec->pop[st->stim->pop].name);
+            code = ap_err_add(e, AP_EUSAGE, &row->at, "one value per neuron",
+                              "%s: found %d values, expected %zu, the size of %s", what, row->n, st->n,
+                              st->spec->pop[st->stim->pop].name);
             continue;
         }
         for (int j = 0; j < row->n; j++) {
@@ -167,35 +167,42 @@ static const struct ap_key LABELS_KEYS[] = {
     {"off", AP_KEY_NUMBER, AP_DIM_NONE, OF(off), "0.1", 0, 0, NULL, "target rate of the other classes"},
 };
 
+/* Where a key of the stimulus is written, for messages. */
+static const struct ap_place *place_of(const struct ap_stimulus *st, const char *key)
+{
+    const struct ap_node *all = ap_yamlin_child(st->spec->tree.root, "stimuli");
+    const struct ap_node *value = ap_yamlin_child(ap_yamlin_child(all, st->stim->name), key);
+    return value ? &value->at : &st->stim->at;
+}
+
 /* Opens the file and checks that [first, first + count) lies in it; keeps those bytes. */
 static enum ap_code open_idx(struct ap_err *e, struct ap_stimulus *st, size_t stride, bool labels)
 {
     const struct ap_stim_params *p = params(st);
     char path[AP_ERR_PATH];
-    if (p->file[0] == '/')
-        snprintf(path, sizeof path, "%s", p->file);
-    else
-        AP_TRY(ap_io_join(e, path, sizeof path, st->spec->folder, p->file));
+    AP_TRY(ap_spec_path(e, st->spec, p->file, path));
     struct ap_idx idx = {0};
-    enum ap_code code = ap_idx_open(e, &st->stim->at, path, &idx);
+    const struct ap_place *at = place_of(st, "file");
+    enum ap_code code = ap_idx_open(e, at, path, &idx);
     size_t n = 0;
     if (code == AP_OK && labels) {
         struct ap_idx_labels view;
-        code = ap_idx_labels(e, &st->stim->at, &idx, (unsigned)(st->n > 256 ? 0 : st->n), &view);
+        code = ap_idx_labels(e, at, &idx, (unsigned)(st->n > 256 ? 0 : st->n), &view);
         n = code == AP_OK ? view.n : 0;
     } else if (code == AP_OK) {
         struct ap_idx_images view;
-        code = ap_idx_images(e, &st->stim->at, &idx, &view);
+        code = ap_idx_images(e, at, &idx, &view);
         n = code == AP_OK ? view.n : 0;
         if (code == AP_OK && view.rows * view.cols != st->n)
-            code = ap_err_add(e, AP_EUSAGE, &st->stim->at, "give the input population the size of an image",
+            code = ap_err_add(e, AP_EUSAGE, at, "give the input population the size of an image",
                               "stimulus %s: images of %zu x %zu = %zu pixels, but %s has %zu neurons",
                               st->stim->name, view.rows, view.cols, view.rows * view.cols,
                               st->spec->pop[st->stim->pop].name, st->n);
     }
     size_t first = (size_t)p->first, count = p->count ? (size_t)p->count : n > first ? n - first : 0;
     if (code == AP_OK && (first >= n || count > n - first))
-        code = ap_err_add(e, AP_EUSAGE, &st->stim->at, NULL,
+        code = ap_err_add(e, AP_EUSAGE, place_of(st, count && first < n ? "count" : "first"),
+                          "numbers are counted from 0; `count: 0` takes all that follow",
                           "stimulus %s: %zu from number %zu on, but %s holds %zu", st->stim->name, count,
                           first, path, n);
     if (code == AP_OK) {
@@ -298,7 +305,9 @@ static enum ap_code check_inverse(struct ap_err *e, const struct ap_stimulus *st
     if (isfinite(pop->transfer->inverse(pop->transfer_param, inner)) &&
         isfinite(pop->transfer->inverse(pop->transfer_param, outer)))
         return AP_OK;
-    return ap_err_add(e, AP_EUSAGE, &st->stim->at,
+    if (strcmp(kind, "patterns") == 0)
+        low = inner, high = outer;
+    return ap_err_add(e, AP_EUSAGE, place_of(st, strcmp(kind, "patterns") == 0 ? "values" : "range"),
                       "choose rates inside the range of the function, or `as: potential`",
                       "stimulus %s: rates from %g to %g have no potential under %s of population %s",
                       st->stim->name, low, high, pop->transfer->row.name, pop->name);

@@ -126,27 +126,46 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
     return k;
 }
 
+struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta)
+{
+    if (tau == 0)
+        return (struct ap_synapse_fold){.k0 = eta * dt};
+    return (struct ap_synapse_fold){.kd = eta * dt, .e = 1 - dt / tau, .c0 = dt / tau};
+}
+
+/* One row: w += kd*d + wa*a + wb*b, d = e*d + da*a + db*b; without d the first only. */
+static inline void fold_row(size_t cols, double *restrict w, double *restrict d, double kd, double e,
+                            double wa, double wb, double da, double db, const double *restrict a,
+                            const double *restrict b)
+{
+    if (!d) {
+        for (size_t j = 0; j < cols; j++)
+            w[j] = fma(wb, b[j], fma(wa, a[j], w[j]));
+        return;
+    }
+    for (size_t j = 0; j < cols; j++) {
+        w[j] = fma(wb, b[j], fma(wa, a[j], fma(kd, d[j], w[j])));
+        d[j] = fma(db, b[j], fma(da, a[j], e * d[j]));
+    }
+}
+
 AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, double *restrict d,
                                 const double *restrict post0, const double *restrict pre0,
                                 const double *restrict post1, const double *restrict pre1,
                                 const struct ap_synapse_fold *k)
 {
-    const double kd = k->kd, e = k->e;
-    for (size_t i = 0; i < rows; i++) {
-        double *wi = w + i * cols;
-        const double w0 = k->k0 * post0[i], w1 = k->k1 * post1[i];
-        if (!d) {
-            for (size_t j = 0; j < cols; j++)
-                wi[j] = fma(w1, pre1[j], fma(w0, pre0[j], wi[j]));
-            continue;
-        }
-        double *di = d + i * cols;
-        const double d0 = k->c0 * post0[i], d1 = k->c1 * post1[i];
-        for (size_t j = 0; j < cols; j++) {
-            wi[j] = fma(w1, pre1[j], fma(w0, pre0[j], fma(kd, di[j], wi[j])));
-            di[j] = fma(d1, pre1[j], fma(d0, pre0[j], e * di[j]));
-        }
-    }
+    for (size_t i = 0; i < rows; i++)
+        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, k->kd, k->e, k->k0 * post0[i], k->k1 * post1[i],
+                 k->c0 * post0[i], k->c1 * post1[i], pre0, pre1);
+}
+
+AP_CLONES void ap_synapse_fold(size_t rows, size_t cols, double *restrict w, double *restrict d, double alpha,
+                               double epsilon, const double *restrict p, const double *restrict q,
+                               const double *restrict r, const double *restrict s, const double *restrict a,
+                               const double *restrict b)
+{
+    for (size_t i = 0; i < rows; i++)
+        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, alpha, epsilon, p[i], q[i], r[i], s[i], a, b);
 }
 
 AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,

@@ -25,9 +25,16 @@ struct ap_synapse_fold {
     double kd, k0, k1, e, c0, c1;
 };
 /* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
+/* Explicit Euler: only the values at the beginning of the step of length dt count. */
+struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta);
 struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta);
 void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
                       const double *post1, const double *pre1, const struct ap_synapse_fold *k);
+
+/* A whole presentation at once, see afferent.h: w += alpha d + p a^T + q b^T, then d = epsilon d + r a^T + s b^T. */
+void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double alpha, double epsilon,
+                     const double *p, const double *q, const double *r, const double *s, const double *a,
+                     const double *b);
 
 /* Coupled weights, one matrix: dw = eta*d, dd = (post pre^T - d)/tau; without low-pass (dd NULL) dw = eta*post pre^T. */
 void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre,

@@ -229,11 +229,15 @@ enum ap_code ap_unit_integer(struct ap_err *e, const struct ap_place *at, const 
     errno = 0;
     long long value = whole ? strtoll(text, NULL, 10) : 0;
     if (!whole)
-        return ap_err_add(e, AP_EUSAGE, at, "no decimal point, unit or exponent",
+        return ap_err_add(e, AP_EUSAGE, at, "digits alone: no decimal point, leading zero, unit or exponent",
                           "%s: found '%s', expected a whole number", what, text);
     if (errno == ERANGE || value < min || value > max)
-        return ap_err_add(e, AP_EUSAGE, at, NULL, "%s: found %s, expected a whole number from %lld to %lld",
-                          what, text, (long long)min, (long long)max);
+        return max == INT64_MAX ? ap_err_add(e, AP_EUSAGE, at, NULL,
+                                             "%s: found %s, expected a whole number of at least %lld", what,
+                                             text, (long long)min)
+                                : ap_err_add(e, AP_EUSAGE, at, NULL,
+                                             "%s: found %s, expected a whole number from %lld to %lld", what,
+                                             text, (long long)min, (long long)max);
     *out = value;
     return AP_OK;
 }

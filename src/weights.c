@@ -96,15 +96,15 @@ static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, do
     const struct ap_rng_stream stream = {(uint64_t)s->seed, AP_RNG_WEIGHTS, ap_hash_name(p->name)};
     if (in->row->takes_projection) {
         if (s->proj[in->other].connect != p->connect)
-            return ap_err_add(e, AP_EUSAGE, &in->at, NULL, "weights of %s: %s is not connected the same way",
-                              p->name, s->proj[in->other].name);
+            return ap_err_add(e, AP_EUSAGE, &in->at, "give both the same `connect`",
+                              "weights of %s: %s is not connected the same way", p->name,
+                              s->proj[in->other].name);
         return fill_from(e, s, proj, weight, done);
     }
     if (in->row->takes_file) {
-        char where[2 * AP_ERR_PATH];
-        bool absolute = in->file[0] == '/';
-        if (snprintf(where, sizeof where, "%s%s%s:%s", absolute ? "" : s->folder, absolute ? "" : "/",
-                     in->file, in->dataset) >= (int)sizeof where)
+        char path[AP_ERR_PATH], where[2 * AP_ERR_PATH];
+        AP_TRY(ap_spec_path(e, s, in->file, path));
+        if (snprintf(where, sizeof where, "%s:%s", path, in->dataset) >= (int)sizeof where)
             return ap_err_add(e, AP_EUSAGE, &in->at, NULL, "weights of %s: the path is too long", p->name);
         return ap_sonata_read_matrix(e, &in->at, where, rows, cols, w);
     }
@@ -126,8 +126,10 @@ enum ap_code ap_weights_fill(struct ap_err *e, const struct ap_spec *s, double *
     if (!done)
         return AP_EMEMORY;
     enum ap_code code = AP_OK;
-    for (int i = 0; i < s->n_proj && code == AP_OK; i++)
-        code = fill(e, s, i, weight, done);
+    for (int i = 0; i < s->n_proj && code != AP_EMEMORY; i++) {
+        enum ap_code one = fill(e, s, i, weight, done);
+        code = one != AP_OK ? one : code;
+    }
     ap_mem_free(done);
     return code;
 }

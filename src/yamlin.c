@@ -11,6 +11,7 @@
  * Test: tests/unit/test_yamlin.c */
 #include "yamlin.h"
 #include "io.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -363,6 +364,41 @@ static size_t unmask(char *text)
     return (size_t)(to - text);
 }
 
+/* Whether a tab stands in the indentation of that line (counted from 0), or at that column. */
+static bool tab_at(const char *text, size_t line, size_t column)
+{
+    for (; line > 0 && text; line--) {
+        text = strchr(text, '\n');
+        text = text ? text + 1 : NULL;
+    }
+    size_t blank = text ? strspn(text, " \t") : 0;
+    return text && (memchr(text, '\t', blank) || (column < strcspn(text, "\n") && text[column] == '\t'));
+}
+
+/* libyaml's complaint, with the hint that its commonest causes deserve. */
+static enum ap_code not_yaml(const struct reading *r, const yaml_parser_t *p, const char *text, size_t size)
+{
+    struct ap_place at = mark(r, p->problem_mark), from = mark(r, p->context_mark);
+    const char *hint = "check indentation, colons, quotes and brackets near here";
+    if (p->error == YAML_READER_ERROR) {
+        at = (struct ap_place){r->file, 1, 1};
+        for (size_t k = 0; k < size && k < p->problem_offset; k++) {
+            at.line += text[k] == '\n';
+            at.col = text[k] == '\n' ? 1 : at.col + ((text[k] & 0xC0) != 0x80);
+        }
+        hint = "save the file as UTF-8 text without control characters";
+    } else if (p->problem && strcmp(p->problem, "could not find expected ':'") == 0)
+        hint = "write a key, a colon and a space: `key: value`";
+    else if (strlen(text) == size && tab_at(text, p->problem_mark.line, p->problem_mark.column))
+        hint = "there is a tab here: indent with spaces";
+    char begun[48] = "";
+    if (p->context && from.line > 0 && from.line != at.line)
+        snprintf(begun, sizeof begun, ", which begins at %d:%d", from.line, from.col);
+    return ap_err_add(r->e, AP_EUSAGE, &at, hint, "not valid YAML: %s%s%s%s",
+                      p->problem ? p->problem : "unreadable", p->context ? ", " : "",
+                      p->context ? p->context : "", begun);
+}
+
 static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char *file, const char *text,
                                  size_t size)
 {
@@ -379,14 +415,10 @@ static enum ap_code parse_masked(struct ap_err *e, struct ap_tree *t, const char
     for (bool end = false; !end && code == AP_OK;) {
         yaml_event_t ev;
         if (!yaml_parser_parse(&parser, &ev)) {
-            struct ap_place at = mark(&r, parser.problem_mark);
             if (parser.error == YAML_MEMORY_ERROR)
                 code = ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for the YAML parser");
             else
-                code = ap_err_add(e, AP_EUSAGE, &at,
-                                  "check indentation (spaces only), colons and brackets near here",
-                                  "not valid YAML: %s%s%s", parser.problem ? parser.problem : "unreadable",
-                                  parser.context ? ", " : "", parser.context ? parser.context : "");
+                code = not_yaml(&r, &parser, text, size);
             break;
         }
         end = ev.type == YAML_STREAM_END_EVENT;
@@ -428,7 +460,11 @@ enum ap_code ap_yamlin_read(struct ap_err *e, struct ap_tree *t, const char *pat
 {
     char *text;
     size_t size;
-    AP_TRY(ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size));
+    int first = e ? e->n : 0;
+    enum ap_code found = ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size);
+    for (int i = first; e && i < e->n; i++)
+        snprintf(e->diag[i].hint, sizeof e->diag[i].hint, "name a circuit file, such as those of circuits/");
+    AP_TRY(found);
     enum ap_code code = ap_yamlin_parse(e, t, path, text, size);
     ap_mem_free(text);
     return code;
@@ -478,9 +514,37 @@ static struct ap_node *path_step(struct ap_node *at, const char **path, int *ind
     return found;
 }
 
+/* A value of --set has a path and no line. */
+static void forget_lines(struct ap_node *n)
+{
+    n->at.line = n->at.col = n->key_at.line = n->key_at.col = 0;
+    for (int i = 0; i < n->n; i++)
+        forget_lines(n->child[i]);
+}
+
+static enum ap_code no_step(struct ap_err *e, const struct ap_place *at, const char *path,
+                            const struct ap_node *parent, const char *step)
+{
+    char hint[AP_ERR_HINT];
+    const char *given = parent->key ? parent->key : "the element";
+    if (parent->kind == AP_NODE_SCALAR)
+        return ap_err_add(e, AP_EUSAGE, at, "end the path there", "%s: %s is a single value and has no '%s'",
+                          path, given, step);
+    size_t used =
+        (size_t)snprintf(hint, sizeof hint, "elements go by number, 0 to %d, or by name", parent->n - 1);
+    for (int i = 0, named = 0; i < parent->n && used < sizeof hint; i++) {
+        const struct ap_node *name = ap_yamlin_child(parent->child[i], "name");
+        if (name && name->kind == AP_NODE_SCALAR)
+            used +=
+                (size_t)snprintf(hint + used, sizeof hint - used, "%s%s", named++ ? ", " : ": ", name->text);
+    }
+    return ap_err_add(e, AP_EUSAGE, at, hint, "%s: the list '%s' has no element '%.*s'", path, given,
+                      (int)strcspn(step, "."), step);
+}
+
 enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assignment)
 {
-    struct ap_place at = {"--set", 1, 1};
+    struct ap_place at = {"--set", 0, 0};
     const char *equals = strchr(assignment, '=');
     if (!equals || equals == assignment)
         return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8",
@@ -490,15 +554,24 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
         return ap_err_add(e, AP_EUSAGE, &at, NULL, "the key path is too long");
     memcpy(path, assignment, (size_t)(equals - assignment));
     path[equals - assignment] = 0;
+    for (const char *step = path; step; step = strchr(step, '.') ? strchr(step, '.') + 1 : NULL) {
+        size_t length = strcspn(step, ".");
+        if (length == 0 || length > AP_YAMLIN_KEY)
+            return ap_err_add(e, AP_EUSAGE, &at, "for example --set integrator.rtol=1e-8",
+                              "%s: a key between the dots must have 1 to %d characters", path, AP_YAMLIN_KEY);
+    }
 
     struct ap_tree value = {0};
     char *wrapped = ap_mem_array(e, strlen(equals) + 16, 1, "--set");
     if (!wrapped)
         return AP_EMEMORY;
-    sprintf(wrapped, "value: %s\n", equals + 1);
+    sprintf(wrapped, "value: %s", equals + 1);
     char file[AP_ERR_PATH + 8];
     snprintf(file, sizeof file, "--set %s", path);
+    int first = e ? e->n : 0;
     enum ap_code code = ap_yamlin_parse(e, &value, file, wrapped, strlen(wrapped));
+    for (int i = first; e && i < e->n; i++)
+        e->diag[i].line = e->diag[i].col = 0;
     ap_mem_free(wrapped);
     if (code == AP_OK && value.root->n != 1)
         code = ap_err_add(e, AP_EUSAGE, &at, "quote the value", "'%s' is not one value", assignment);
@@ -508,6 +581,7 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     }
     struct ap_node *fresh = value.root->child[0];
     struct ap_node *parent = t->root;
+    forget_lines(fresh);
     for (const char *rest = path;;) {
         const char *before = rest;
         int index = -1;
@@ -522,15 +596,25 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
             fresh->key = NULL;
             break;
         }
-        if (next || (parent->kind == AP_NODE_MAP && *before && strlen(before) <= AP_YAMLIN_KEY &&
-                     !strchr(before, '.'))) {
+        if (next || (parent->kind == AP_NODE_MAP && !strchr(before, '.'))) {
             code = ap_yamlin_put(e, t, parent, before, fresh); /* a new key is judged by the schema later */
             fresh->key_at = fresh->at;
             break;
         }
-        code =
-            ap_err_add(e, AP_EUSAGE, &at, "list elements go by index or by name: schedule.learning.duration",
-                       "--set %s: there is no '%s' in the file", path, before);
+        if (parent->kind == AP_NODE_MAP) {
+            char key[AP_ERR_PATH]; /* so is a new map, such as an integrator that the file leaves out */
+            size_t length = strcspn(before, ".");
+            snprintf(key, sizeof key, "%.*s", (int)length, before);
+            next = ap_yamlin_map(e, t, fresh->at, true);
+            code = ap_yamlin_put(e, t, parent, key, next);
+            if (code != AP_OK)
+                break;
+            next->key_at = fresh->at;
+            rest = before + length + 1;
+            parent = next;
+            continue;
+        }
+        code = no_step(e, &at, path, parent, before);
         break;
     }
     if (code != AP_OK) {
@@ -539,33 +623,6 @@ enum ap_code ap_yamlin_set(struct ap_err *e, struct ap_tree *t, const char *assi
     }
     ap_mem_arena_adopt(&t->arena, &value.arena); /* t's nodes now point into the value's memory */
     return AP_OK;
-}
-
-/* Text that grows. */
-struct text {
-    struct ap_err *e;
-    char *bytes;
-    size_t used, size;
-    bool failed;
-};
-
-static void put(struct text *x, const char *s)
-{
-    size_t n = strlen(s);
-    if (x->used + n + 1 > x->size && !x->failed) {
-        size_t size = 2 * x->size + n + 256;
-        void *block = x->bytes;
-        if (ap_mem_grow(x->e, &block, x->used, size, 1, "text") != AP_OK)
-            x->failed = true;
-        else {
-            x->bytes = block;
-            x->size = size;
-        }
-    }
-    if (x->failed)
-        return;
-    memcpy(x->bytes + x->used, s, n + 1);
-    x->used += n;
 }
 
 /* Length of the character at c when it must be written as an escape, 0 when it may stand as it is: controls, the line
@@ -585,7 +642,7 @@ static size_t must_escape(const char *c, unsigned *point)
 }
 
 /* A scalar, in double quotes when a plain one would read differently. */
-static void put_scalar(struct text *x, const char *s, bool in_flow)
+static void put_scalar(struct ap_text *x, const char *s, bool in_flow)
 {
     size_t size = strlen(s), call = 0, seen = 0; /* end of the call, inside which commas are its own */
     unsigned point;
@@ -609,10 +666,10 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
             plain = false;
     }
     if (plain) {
-        put(x, s);
+        ap_text_put(x, s);
         return;
     }
-    put(x, "\"");
+    ap_text_put(x, "\"");
     for (const char *c = s; *c; c++) {
         char piece[16];
         size_t length = must_escape(c, &point);
@@ -623,12 +680,12 @@ static void put_scalar(struct text *x, const char *s, bool in_flow)
         else
             snprintf(piece, sizeof piece, "%c", *c);
         c += length ? length - 1 : 0;
-        put(x, piece);
+        ap_text_put(x, piece);
     }
-    put(x, "\"");
+    ap_text_put(x, "\"");
 }
 
-static void put_node(struct text *x, const struct ap_node *n, int indent, bool in_flow)
+static void put_node(struct ap_text *x, const struct ap_node *n, int indent, bool in_flow)
 {
     if (n->kind == AP_NODE_SCALAR) {
         put_scalar(x, n->text, in_flow);
@@ -636,43 +693,40 @@ static void put_node(struct text *x, const struct ap_node *n, int indent, bool i
     }
     bool map = n->kind == AP_NODE_MAP;
     if (n->flow || in_flow || n->n == 0) {
-        put(x, map ? "{" : "[");
+        ap_text_put(x, map ? "{" : "[");
         for (int i = 0; i < n->n; i++) {
-            put(x, i ? ", " : "");
+            ap_text_put(x, i ? ", " : "");
             if (map) {
                 put_scalar(x, n->child[i]->key, true);
-                put(x, ": ");
+                ap_text_put(x, ": ");
             }
             put_node(x, n->child[i], indent, true);
         }
-        put(x, map ? "}" : "]");
+        ap_text_put(x, map ? "}" : "]");
         return;
     }
     for (int i = 0; i < n->n; i++) {
         const struct ap_node *c = n->child[i];
-        put(x, "\n");
+        ap_text_put(x, "\n");
         for (int k = 0; k < indent; k++)
-            put(x, " ");
+            ap_text_put(x, " ");
         if (map) {
             put_scalar(x, c->key, true); /* what follows on this line may be a flow collection */
-            put(x, ":");
+            ap_text_put(x, ":");
         } else
-            put(x, "-");
-        put(x, c->kind == AP_NODE_SCALAR || c->flow || c->n == 0 ? " " : "");
+            ap_text_put(x, "-");
+        ap_text_put(x, c->kind == AP_NODE_SCALAR || c->flow || c->n == 0 ? " " : "");
         put_node(x, c, indent + 2, false);
     }
 }
 
 char *ap_yamlin_text(struct ap_err *e, const struct ap_node *root)
 {
-    struct text x = {.e = e};
+    struct ap_text x = {.e = e};
     put_node(&x, root, 0, false);
-    put(&x, "\n");
-    if (x.failed) {
-        ap_mem_free(x.bytes);
-        return NULL;
-    }
-    if (x.bytes[0] == '\n') /* block collections begin with a line break */
-        memmove(x.bytes, x.bytes + 1, x.used);
-    return x.bytes;
+    ap_text_put(&x, "\n");
+    char *text = ap_text_take(&x);
+    if (text && text[0] == '\n') /* block collections begin with a line break */
+        memmove(text, text + 1, x.used);
+    return text;
 }

@@ -35,7 +35,7 @@ done
 
 # 3. Arrows go down only: a file may include headers of its own level or below, in the order in which data flow.
 levels='0 err
-1 mem io hash log mathx rng canvas cmap font tick
+1 mem io hash log mathx rng canvas cmap font tick text
 2 unit pngout idx sonata axes panel
 3 yamlin
 4 schema
@@ -44,14 +44,15 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus
 9 circuit synapse
-10 noise
+10 noise afferent
 11 rhs
 12 vec integrate plasticity
 13 runlog
 14 record series export
 15 sim manifest figure
-16 run info
-17 cmd main'
+16 drawing
+17 run info
+18 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'
 }

@@ -196,6 +196,36 @@ static void test_held_weights_approach_coupled(void **state)
     }
 }
 
+/* The error control must not see held weights as a rough right-hand side: about as many steps as with coupled ones. */
+static void test_held_weights_keep_the_steps(void **state)
+{
+    (void)state;
+    static const char *const LOWPASS[] = {"microcircuit.plasticity.lowpass=30 ms",
+                                          "microcircuit.plasticity.lowpass=0 ms"};
+    for (int k = 0; k < 2; k++) {
+        uint64_t steps[2];
+        for (int held = 0; held < 2; held++) {
+            const char *sets[] = {held ? "integrator.weights=held" : "integrator.weights=coupled",
+                                  "integrator.rtol=1e-5",
+                                  "integrator.atol=1e-7",
+                                  "microcircuit.noise=0 /sqrt(ms)",
+                                  "microcircuit.plasticity.forward=[0.05 /ms, 0.02 /ms]",
+                                  "microcircuit.plasticity.interneuron=0.05 /ms",
+                                  "microcircuit.plasticity.lateral=0.02 /ms",
+                                  LOWPASS[k]};
+            struct harness h;
+            harness_open_file(&h, "circuits/association.yaml", sets, 8);
+            for (uint64_t i = 0; i < 3; i++)
+                assert_int_equal(ap_sim_present(h.e, &h.x, 3, i), AP_OK);
+            steps[held] = h.x.g.steps;
+            harness_close(&h);
+        }
+        print_message("%s: %llu steps coupled, %llu held\n", LOWPASS[k], (unsigned long long)steps[0],
+                      (unsigned long long)steps[1]);
+        assert_true(steps[1] < 4 * steps[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_exact_relations),
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_held_weights_approach_coupled),
+        cmocka_unit_test(test_held_weights_keep_the_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

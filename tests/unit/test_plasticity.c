@@ -33,6 +33,7 @@ static void open_frozen(struct harness *h, const char *lowpass)
 static void steps(struct harness *h, double *total, int n)
 {
     struct ap_plasticity *x = &h->x.plasticity;
+    ap_rhs_begin(&h->x.rhs);
     ap_rhs_eval(&h->x.rhs, 0, h->x.g.y, NULL);
     ap_plasticity_begin(x);
     *total = 0;
@@ -41,6 +42,7 @@ static void steps(struct harness *h, double *total, int n)
         *total += step;
         ap_plasticity_step(x, *total, step); /* fields untouched: the same signals */
     }
+    ap_afferent_fold(&h->x.rhs.afferent); /* what comes from clamped populations is carried out at the end */
 }
 
 static void expect(const struct harness *h, double total, double tau, const double *w0, const double *d0)
@@ -104,9 +106,11 @@ static void test_euler_step(void **unused)
     for (int i = 0; i < IN * OUT; i++)
         d0[i] = p->d[i] = 0.1 * sin(i);
     memcpy(w0, p->w, sizeof w0);
+    ap_rhs_begin(&h.x.rhs);
     ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
     ap_rhs_signals(&h.x.rhs);
-    ap_plasticity_euler(&h.x.plasticity, 0.1);
+    ap_plasticity_euler(&h.x.plasticity, 0.1, 0.1);
+    ap_afferent_fold(&h.x.rhs.afferent);
     for (int i = 0; i < OUT; i++)
         for (int j = 0; j < IN; j++) { /* W with the old product, then the product */
             int k = i * IN + j;

@@ -276,12 +276,12 @@ static void test_images_and_labels(void **unused)
     assert_non_null(mkdtemp(folder));
     snprintf(images, sizeof images, "%s/i", folder);
     snprintf(labels, sizeof labels, "%s/l", folder);
-    unsigned char pixel[20], label[5] = {2, 0, 1, 1, 2};
+    unsigned char pixel[20], label[6] = {2, 0, 1, 1, 2, 0};
     for (int i = 0; i < 20; i++)
         pixel[i] = (unsigned char)(i * 13);
     pixel[19] = 255;
     write_idx(images, 3, (unsigned[]){5, 2, 2}, pixel, 20);
-    write_idx(labels, 1, (unsigned[]){5}, label, 5);
+    write_idx(labels, 1, (unsigned[]){6}, label, 6);
     snprintf(text, sizeof text,
              "  s: {of: in, kind: images, file: %s, scale: 0.5}\n"
              "  part: {of: in, kind: images, file: %s, first: 1, count: 3}\n"
@@ -289,7 +289,7 @@ static void test_images_and_labels(void **unused)
              images, images, labels);
     struct net n = good("", ", transfer: logistic", text);
     double out[4], goal[3];
-    assert_true(n.c->stim[0].count == 5 && n.c->stim[1].count == 3 && n.c->stim[2].count == 4);
+    assert_true(n.c->stim[0].count == 5 && n.c->stim[1].count == 3 && n.c->stim[2].count == 5);
     for (uint64_t k = 0; k < 11; k++) {
         ap_stimulus_potential(&n.c->stim[0], k, out);
         for (uint64_t i = 0; i < 4; i++)
@@ -299,7 +299,7 @@ static void test_images_and_labels(void **unused)
             assert_true(out[i] == pixel[(1 + k % 3) * 4 + i] / 255.0);
         ap_stimulus_potential(&n.c->stim[2], k, goal);
         for (int i = 0; i < 3; i++) {
-            double rate = i == label[1 + k % 4] ? 0.8 : 0.1;
+            double rate = i == label[1 + k % 5] ? 0.8 : 0.1;
             assert_true(fabs(goal[i] - log(rate / (1 - rate))) < 1e-14);
         }
     }
@@ -322,7 +322,7 @@ static void test_images_and_labels(void **unused)
         refused(i == 3 ? ", transfer: relu" : "", "", text, bad[i].code, bad[i].why);
     }
     label[3] = 3; /* no such class */
-    write_idx(labels, 1, (unsigned[]){5}, label, 5);
+    write_idx(labels, 1, (unsigned[]){6}, label, 6);
     snprintf(text, sizeof text, "  s: {of: in, kind: random}\n  g: {of: t, kind: labels, file: %s}\n",
              labels);
     refused("", "", text, AP_EIO, "label");

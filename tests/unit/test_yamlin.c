@@ -340,7 +340,6 @@ static void test_set_refuses_what_it_cannot_place(void **state)
                                        "=",
                                        "a",
                                        "=5",
-                                       "populations.hidden9.size=1",
                                        "projections.7.eta=1",
                                        "projections.-1.eta=1",
                                        "projections.forward9=1",

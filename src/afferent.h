@@ -1,0 +1,55 @@
+/* afferent.h: what arrives from clamped populations, without touching a matrix at every step.
+ *
+ * A clamped potential moves as x(t) = a + b e(t), with a the new pattern, b the old minus the new one and
+ * e = exp(-t/tau_0). Its weighted sum is then W a + e W b, two products per presentation. With plasticity the matrix
+ * changes by products post x^T, so over a presentation
+ *     W = W0 + alpha D0 + P a^T + Q b^T,    D = epsilon D0 + R a^T + S b^T
+ * with four vectors over the postsynaptic cells: exactly the update of plasticity.c, step by step, at the cost of
+ * vectors. The matrices are brought up to date at the end of the presentation. */
+#ifndef AP_AFFERENT_H
+#define AP_AFFERENT_H
+
+#include "circuit.h"
+#include "synapse.h"
+
+/* One dense projection from a clamped population whose rate is its potential. */
+struct ap_afferent {
+    int proj;
+    bool learns;       /* in this presentation */
+    const double *a;   /* [cols] in the clamped population's `to` */
+    double *b;         /* [cols] from - to */
+    double aa, ab, bb; /* scalar products */
+    double alpha, epsilon;
+    double *w0a, *w0b, *d0a, *d0b; /* [rows] products with the matrices at the beginning */
+    double *p, *q, *r, *s;         /* [rows] */
+    double *wa, *wb;               /* [rows] W a and W b now: what the right-hand side reads */
+};
+
+struct ap_afferents {
+    const struct ap_circuit *c;
+    struct ap_afferent *of; /* [n] */
+    int n;
+    struct ap_afferent **by_proj; /* [n_proj], NULL: not an afferent */
+    double *block;
+};
+
+/* Finds the projections to which this applies; none with coupled weights. */
+enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const struct ap_circuit *c);
+void ap_afferent_free(struct ap_afferents *x);
+
+/* A presentation begins: clamped potentials go from `from` to `to` ([n_rate]); plastic [n_proj] says whose rules act. */
+void ap_afferent_begin(struct ap_afferents *x, const double *from, const double *to, const bool *plastic);
+
+/* One step of the rule with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
+void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, const double *post0, double e0,
+                      const double *post1, double e1);
+
+/* Rows [first, last) of dW/dt x at the moment when e has this value, times 1; out is added to. post: the rule's signal,
+ * for rules without low-pass. */
+void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f, double e,
+                       const double *post, size_t first, size_t last, double *out);
+
+/* Brings the matrices up to date; nothing happens when they are. */
+void ap_afferent_fold(struct ap_afferents *x);
+
+#endif

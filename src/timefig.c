@@ -1,0 +1,267 @@
+/* timefig.c: figures over time: voltage maps, apical error maps, traces.
+ *
+ * In:   recorded potentials.
+ * Out:  pages with one column per block.
+ * Invariants:
+ *   1. Panels of a row share their colour limits or their y axis: blocks can be compared by eye.
+ * Never: joins presentations of different passes.
+ * Test: tests/unit/test_figure.c */
+#include "drawing.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N(keys) ((int)(sizeof keys / sizeof *keys))
+
+/* ---- maps over time -------------------------------------------------------------------------------- */
+
+int ap_timefig_comp(const struct ap_spec *s, int pop, const char *name)
+{
+    const struct ap_cell_spec *cell = &s->cell[s->pop[pop].cell];
+    for (int c = 0; c < cell->n_comp; c++)
+        if (strcmp(cell->comp[c].name, name) == 0)
+            return c;
+    return -1;
+}
+
+/* Maps of one compartment, one panel per block, in row `row`. Deviation from rest when diverging. */
+static enum ap_code map_row(struct ap_drawing *d, const struct ap_selection *of, int comp, int row,
+                            bool diverging, int *cols)
+{
+    struct ap_series series[16];
+    int n = 0;
+    double low = 0, high = 0;
+    bool any = false;
+    for (int b = 0; b < d->s->n_block && n < 16; b++) {
+        bool found = false;
+        if (d->f->during[b])
+            AP_TRY(ap_series_gather(d->e, &d->arena, d->run, of, comp, b, d->f->limit, &series[n], &found));
+        double l, h;
+        if (!found)
+            continue;
+        if (ap_series_limits(series[n].values, series[n].n * series[n].frames, &l, &h)) {
+            low = any && low < l ? low : l;
+            high = any && high > h ? high : h;
+            any = true;
+        }
+        n++;
+    }
+    if (!any) /* no value is finite: all hatch */
+        high = 1;
+    const struct ap_comp_spec *c = &d->s->cell[d->s->pop[of->pop].cell].comp[comp];
+    double rest = c->rest.value, most = fmax(fabs(low - rest), fabs(high - rest));
+    if (d->f->range > 0)
+        most = d->f->range;
+    for (int i = 0; i < n; i++) {
+        const struct ap_series *x = &series[i];
+        double *m = ap_drawing_take(d, x->n * x->frames, sizeof *m);
+        if (!m)
+            return AP_EMEMORY;
+        for (size_t k = 0; k < x->n * x->frames; k++)
+            m[k] = x->values[k] - (diverging ? rest : 0);
+        struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_HEAT, row, i);
+        const struct ap_block_spec *b = &d->s->block[x->block];
+        p->title = ap_drawing_text(d, "%s %s · %s, teacher %s", ap_drawing_population(d, of->pop), c->name,
+                                   b->name, b->teacher ? "on" : "off");
+        p->x_label = "time [ms]";
+        p->y_label = "neuron";
+        p->heat = (struct ap_axes_heat){
+            .values = m,
+            .rows = x->n,
+            .cols = x->frames,
+            .x = {0, x->duration},
+            .y = {(double)x->first, (double)(x->first + x->n)},
+            .cmap = diverging ? AP_CMAP_DIVERGING : AP_CMAP_VIRIDIS,
+            .limits = diverging ? (struct ap_axes_range){-most, most} : (struct ap_axes_range){low, high},
+            .bar_label = diverging ? ap_drawing_text(d, "potential − rest [%s]", ap_drawing_potential_unit(d))
+                                   : ap_drawing_text(d, "potential [%s]", ap_drawing_potential_unit(d)),
+            .no_bar = i + 1 < n,
+        };
+    }
+    *cols = n > *cols ? n : *cols;
+    return AP_OK;
+}
+
+static enum ap_code finish_maps(struct ap_drawing *d, const char *path, int rows, int cols,
+                                const char *headline)
+{
+    if (d->n_panels == 0)
+        return ap_drawing_nothing(d, "recorded potentials for it",
+                                  "list the population and its blocks under `record`");
+    d->n_rows = rows;
+    d->n_cols = cols;
+    d->width = 360 + 340 * cols < 1500 ? 360 + 340 * cols : 1500;
+    d->height = 130 + 270 * rows;
+    return ap_drawing_finish(d, path, headline);
+}
+
+enum ap_code ap_timefig_voltage(struct ap_drawing *d, const char *path)
+{
+    int row = 0, cols = 0;
+    for (int i = 0; i < d->f->n_of; i++) {
+        const struct ap_selection *of = &d->f->of[i];
+        const struct ap_cell_spec *cell = &d->s->cell[d->s->pop[of->pop].cell];
+        for (int c = 0; c < cell->n_comp; c++) {
+            if (of->comp >= 0 && of->comp != c)
+                continue;
+            int before = d->n_panels;
+            AP_TRY(map_row(d, of, c, row, false, &cols));
+            row += d->n_panels > before;
+        }
+    }
+    return finish_maps(d, path, row, cols,
+                       ap_drawing_text(d, "Potentials of %s over time",
+                                       d->f->n_of ? ap_drawing_population(d, d->f->of[0].pop) : ""));
+}
+
+enum ap_code ap_timefig_check_apical(struct ap_err *e, const struct ap_spec *s,
+                                     const struct ap_figure_spec *f)
+{
+    for (int i = 0; i < f->n_of; i++)
+        if (f->of[i].comp < 0 && ap_timefig_comp(s, f->of[i].pop, "apical") < 0)
+            return ap_err_add(e, AP_EUSAGE, &f->at,
+                              "name the compartment that carries the error, as population/compartment",
+                              "figure apical-error: population %s has no compartment 'apical'",
+                              s->pop[f->of[i].pop].name);
+    return AP_OK;
+}
+
+enum ap_code ap_timefig_apical(struct ap_drawing *d, const char *path)
+{
+    int row = 0, cols = 0;
+    for (int i = 0; i < d->f->n_of; i++) {
+        const struct ap_selection *of = &d->f->of[i];
+        int before = d->n_panels;
+        AP_TRY(map_row(d, of, of->comp >= 0 ? of->comp : ap_timefig_comp(d->s, of->pop, "apical"), row, true,
+                       &cols));
+        row += d->n_panels > before;
+    }
+    snprintf(d->subtitle, sizeof d->subtitle,
+             "white: at rest, no error; red and blue: what top-down feedback says beyond the interneurons' "
+             "prediction");
+    return finish_maps(d, path, row, cols, "Apical error over time");
+}
+
+/* ---- traces ---------------------------------------------------------------------------------------- */
+
+/* The clamped population that gated nudging pulls `pop` towards, -1: none. */
+static int target_of(const struct ap_spec *s, int pop)
+{
+    for (int i = 0; i < s->n_proj; i++)
+        if (s->proj[i].nudges && s->proj[i].post == pop && s->proj[i].gate == AP_GATE_TEACHER)
+            return s->proj[i].pre;
+    return -1;
+}
+
+static void add_trace(struct ap_drawing *d, struct ap_axes_panel *p, struct ap_axes_series *list,
+                      const struct ap_series *x, size_t neuron, const char *name, struct ap_cmap_rgb colour,
+                      enum ap_axes_style style)
+{
+    double *time = ap_drawing_take(d, x->frames, sizeof *time);
+    for (size_t t = 0; time && t < x->frames; t++)
+        time[t] = (double)t * x->every;
+    list[p->lines.n_series++] = (struct ap_axes_series){.name = name,
+                                                        .x = time,
+                                                        .y = x->values + neuron * x->frames,
+                                                        .n = time ? x->frames : 0,
+                                                        .colour = colour,
+                                                        .style = style};
+}
+
+static enum ap_code trace_panel(struct ap_drawing *d, const struct ap_selection *of, int64_t neuron,
+                                int block, int row, int col, bool *drawn)
+{
+    static const struct {
+        const char *name;
+        struct ap_cmap_rgb colour;
+    } COLOURS[] = {
+        {"soma", {0x1A, 0x1A, 0x1A}},     {"basal", {0x00, 0x6B, 0xB4}},   {"apical", {0xD0, 0x2F, 0x1E}},
+        {"dendrite", {0x00, 0x8F, 0x6B}}, {"topdown", {0xE0, 0x8E, 0x00}},
+    };
+    const struct ap_cell_spec *cell = &d->s->cell[d->s->pop[of->pop].cell];
+    struct ap_axes_series *list = ap_drawing_take(d, (size_t)cell->n_comp + 2, sizeof *list);
+    struct ap_axes_span *span = ap_drawing_take(d, 1, sizeof *span);
+    if (!list || !span)
+        return AP_EMEMORY;
+    struct ap_axes_panel panel = {.kind = AP_AXES_LINES, .row = row, .col = col};
+    struct ap_selection one = {of->pop, -1, neuron, neuron + 1, true};
+    struct ap_series x = {0};
+    *drawn = false;
+    for (int c = 0; c < cell->n_comp; c++) {
+        bool found;
+        if (of->comp >= 0 && of->comp != c)
+            continue;
+        AP_TRY(ap_series_gather(d->e, &d->arena, d->run, &one, c, block, d->f->limit, &x, &found));
+        if (!found)
+            continue;
+        struct ap_cmap_rgb colour = AP_CMAP_PURPLE;
+        for (int k = 0; k < N(COLOURS); k++)
+            if (strcmp(COLOURS[k].name, cell->comp[c].name) == 0)
+                colour = COLOURS[k].colour;
+        add_trace(d, &panel, list, &x, 0, cell->comp[c].name, colour, AP_AXES_LINE);
+        *drawn = true;
+    }
+    int target = target_of(d->s, of->pop);
+    bool found = false;
+    struct ap_series y;
+    if (target >= 0 && *drawn) {
+        struct ap_selection same = {target, -1, neuron, neuron + 1, true};
+        AP_TRY(ap_series_gather(d->e, &d->arena, d->run, &same, 0, block, d->f->limit, &y, &found));
+        if (found)
+            add_trace(d, &panel, list, &y, 0, "target", AP_CMAP_ORANGE, AP_AXES_DASHED);
+    }
+    if (!*drawn)
+        return AP_OK;
+    panel.title = ap_drawing_text(d, "%s %lld · %s", ap_drawing_population(d, of->pop), (long long)neuron,
+                                  d->s->block[block].name);
+    panel.x_label = "time [ms]";
+    panel.y_label = ap_drawing_text(d, "potential [%s]", ap_drawing_potential_unit(d));
+    panel.lines.series = list;
+    panel.lines.x = (struct ap_axes_range){0, x.duration};
+    if (d->s->block[block].teacher) {
+        *span = (struct ap_axes_span){0, x.duration, "teacher"};
+        panel.lines.spans = span;
+        panel.lines.n_spans = 1;
+    }
+    *ap_drawing_panel(d, AP_AXES_LINES, row, col) = panel;
+    return AP_OK;
+}
+
+/* One y axis for the panels of one neuron, from number `first` on: blocks can be compared by eye. */
+static void share_y(struct ap_drawing *d, int first)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (int i = first; i < d->n_panels; i++)
+        for (size_t k = 0; k < d->panel[i].lines.n_series; k++) {
+            double l, h;
+            if (ap_series_limits(d->panel[i].lines.series[k].y, d->panel[i].lines.series[k].n, &l, &h)) {
+                low = fmin(low, l);
+                high = fmax(high, h);
+            }
+        }
+    double margin = high > low ? 0.05 * (high - low) : 1;
+    for (int i = first; i < d->n_panels && high >= low; i++)
+        d->panel[i].lines.y = (struct ap_axes_range){low - margin, high + margin};
+}
+
+enum ap_code ap_timefig_traces(struct ap_drawing *d, const char *path)
+{
+    int row = 0, cols = 0;
+    for (int i = 0; i < d->f->n_of; i++) {
+        const struct ap_selection *of = &d->f->of[i];
+        int64_t last = of->ranged || of->last - of->first <= 3 ? of->last : of->first + 3;
+        for (int64_t k = of->first; k < last && row < 8; k++) {
+            int col = 0, first = d->n_panels;
+            for (int b = 0; b < d->s->n_block && col < 6; b++) {
+                bool drawn = false;
+                if (d->f->during[b])
+                    AP_TRY(trace_panel(d, of, k, b, row, col, &drawn));
+                col += drawn;
+            }
+            share_y(d, first);
+            cols = col > cols ? col : cols;
+            row += col > 0;
+        }
+    }
+    return finish_maps(d, path, row, cols, "Traces of single neurons");
+}

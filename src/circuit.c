@@ -13,10 +13,12 @@
 #include "signal.h"
 #include "weights.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
-    TASK_WORK = 16384, /* multiply-adds that are worth a task of their own */
+    SMALL_THINGS = 1 << 16, /* doubles */
+    TASK_WORK = 16384,      /* multiply-adds that are worth a task of their own */
 };
 
 static size_t cols_of(const struct ap_spec *s, const struct ap_proj_spec *p)
@@ -30,6 +32,42 @@ static bool add_product(size_t *total, size_t a, size_t b)
 {
     size_t product;
     return ap_mem_product(a, b, &product) && ap_mem_sum(*total, product, total);
+}
+
+/* Numbers held besides state and weights: signals of the rules, nodes of band-limited noise, frames of one presentation,
+ * patterns (of image sets of unknown size: nothing). At most so many: Euler needs no nodes. */
+static double other_doubles(const struct ap_spec *s)
+{
+    double sum = 0, longest = 0, noisy = 0;
+    for (int b = 0; b < s->n_block; b++)
+        longest = fmax(longest, s->block[b].duration);
+    for (int i = 0; i < s->n_pop; i++)
+        noisy += s->pop[i].noise > 0 ? (double)s->pop[i].n : 0;
+    sum += noisy * (longest / s->integrator.noise_grid + 8);
+    for (int i = 0; i < s->n_proj; i++)
+        if (s->proj[i].rule.present)
+            sum += 4 * (double)(s->pop[s->proj[i].pre].n + s->pop[s->proj[i].post].n);
+    for (int i = 0; i < s->n_report; i++) {
+        const struct ap_report_spec *r = &s->report[i];
+        double width = 0, frames = 0;
+        for (int k = 0; k < r->n_of; k++)
+            width += (double)(r->of[k].last - r->of[k].first) *
+                     (r->of[k].comp >= 0 ? 1 : s->cell[s->pop[r->of[k].pop].cell].n_comp);
+        for (int b = 0; b < s->n_block; b++)
+            frames = r->during[b] ? fmax(frames, s->block[b].duration / r->every) : frames;
+        sum += width * frames;
+    }
+    for (int i = 0; i < s->n_stim; i++) {
+        const struct ap_stim_spec *st = &s->stim[i];
+        double n = (double)s->pop[st->pop].n;
+        if (st->p.values)
+            sum += n * st->p.values->n;
+        if (st->p.file)
+            sum += n * (double)st->p.count / sizeof(double);
+        if (st->p.input)
+            sum += (double)st->p.hidden * (n + (double)s->pop[st->p.input_pop].n + 1);
+    }
+    return sum;
 }
 
 enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct ap_circuit_size *out)
@@ -55,10 +93,12 @@ enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct a
     }
     out->dynamic = membrane;
     out->state = membrane + (s->integrator.held ? 0 : plastic_states);
-    /* weights and products once; 48 vectors of CVODE; a dozen arrays of one value per compartment */
+    /* weights and products once; 48 vectors of CVODE; a dozen arrays of one value per compartment; small things */
     size_t doubles = 0;
+    double other = other_doubles(s) + SMALL_THINGS;
     fits = fits && ap_mem_sum(out->synapses, plastic_states, &doubles) &&
            add_product(&doubles, out->state, 48) && add_product(&doubles, out->compartments, 16) &&
+           other < 1e18 && ap_mem_sum(doubles, (size_t)other, &doubles) &&
            ap_mem_product(doubles, sizeof(double), &out->bytes);
     if (!fits)
         return ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller",

@@ -41,6 +41,8 @@ static enum ap_code describe(struct ap_err *e, struct ap_sonata *h, const struct
     struct ap_report_part parts[AP_SPEC_POPS];
     ap_runlog_layout(s, r, parts);
     for (int i = 0; i < r->n_of; i++) {
+        if (parts[i].n_comp == 0)
+            continue; /* has none of the compartments that the report names */
         uint32_t element[32];
         for (int c = 0; c < parts[i].n_comp; c++)
             element[c] = (uint32_t)parts[i].comp[c];
@@ -69,6 +71,8 @@ static enum ap_code append(struct ap_err *e, struct ap_sonata *h, const struct a
     ap_runlog_layout(run->spec, r, parts);
     for (int i = 0; i < r->n_of; i++) { /* the log holds whole frames; a population's columns are cut out */
         size_t width = parts[i].n * (size_t)parts[i].n_comp;
+        if (width == 0)
+            continue;
         if (width * f->n_frames > *room) {
             ap_mem_free(*buffer);
             *room = width * f->n_frames;

@@ -25,7 +25,7 @@ static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, do
     for (size_t i = 0; i <= d->run->n_presented; i++) {
         const struct ap_presented *p = i < d->run->n_presented ? d->run->presented[i] : NULL;
         bool skip = p && !d->f->during[p->block];
-        if (n > 0 && (!p || n == every || (!skip && p->program != program))) {
+        if (n > 0 && (!p || n == every || p->program != program)) {
             x[points] = (double)i; /* presentations shown when this average was complete */
             y[points++] = scale * sum / (double)n;
             sum = 0;
@@ -61,7 +61,7 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
                                           .n = points,
                                           .colour = AP_CMAP_SOMA,
                                           .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
-        double low, high;
+        double low = 0, high = 1; /* when no value is finite */
         ap_series_limits(y, points, &low, &high);
         struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_LINES, i, 0);
         static const char *const LETTERS[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
@@ -136,8 +136,8 @@ enum ap_code ap_learnfig_confusion(struct ap_drawing *d, const char *path)
     const char *block = "";
     for (size_t i = 0; i < d->run->n_presented && program >= 0; i++) {
         const double *c = d->run->probes[i] + column;
-        if (d->run->presented[i]->program != (uint32_t)program || c[1] >= (double)classes ||
-            c[2] >= (double)classes)
+        if (d->run->presented[i]->program != (uint32_t)program || !(c[1] >= 0 && c[1] < (double)classes) ||
+            !(c[2] >= 0 && c[2] < (double)classes))
             continue;
         count[(size_t)c[2] * classes + (size_t)c[1]]++;
         n++;

@@ -91,7 +91,12 @@ static enum ap_code weights_as_blocks(struct ap_drawing *d, const struct side *p
                                       double limit)
 {
     for (int k = 0; k < 2; k++) {
-        double *m = ap_drawing_take(d, post->total * pre->total, sizeof *m);
+        bool any = false; /* a run that broke off has no weights at the end */
+        for (int i = 0; i < d->s->n_proj; i++)
+            any = any || (wanted(d, i) && ap_runlog_weights(d->run, SNAPSHOTS[k], i));
+        double *m = any ? ap_drawing_take(d, post->total * pre->total, sizeof *m) : NULL;
+        if (!any)
+            continue;
         if (!m)
             return AP_EMEMORY;
         for (int i = 0; i < d->s->n_proj; i++) {

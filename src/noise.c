@@ -139,7 +139,12 @@ void ap_noise_white(const struct ap_circuit *c, int p, uint64_t step, double dt,
     const struct ap_pop *pop = &c->pop[p];
     if (!(pop->spec->noise > 0))
         return;
-    double scale = pop->spec->noise * sqrt(dt);
-    for (size_t i = 0; i < pop->n; i++)
-        out[i] += scale * ap_rng_normal(stream(c, p), step * pop->n + i);
+    double scale = pop->spec->noise * sqrt(dt), draw[64];
+    const struct ap_rng_stream s = stream(c, p);
+    for (size_t first = 0; first < pop->n; first += 64) {
+        size_t n = pop->n - first < 64 ? pop->n - first : 64;
+        ap_rng_normal_n(s, step * pop->n + first, n, draw);
+        for (size_t i = 0; i < n; i++)
+            out[first + i] += scale * draw[i];
+    }
 }

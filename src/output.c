@@ -7,6 +7,7 @@
  *   2. A report's interval divides the duration of every block that it covers, so its time axis is even.
  * Never: records or draws.
  * Test: tests/unit/test_spec.c, tests/cli/bad/ */
+#include "pathway.h"
 #include "probe.h"
 #include "spec.h"
 
@@ -208,6 +209,34 @@ static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, s
                       "%s: there is no projection '%s'", what, n->text);
 }
 
+/* A probe beside the gradient: a hidden layer, or a matrix, of the feedforward network that must be there. */
+static enum ap_code check_pathway(struct ap_err *e, const struct ap_spec *s, const struct ap_probe_spec *p,
+                                  const struct ap_node *n, const char *what)
+{
+    struct ap_pathway path;
+    if (!s->network_known)
+        return AP_EUSAGE; /* reported where it is wrong */
+    AP_TRY(ap_pathway_find(e, &n->at, s, &path));
+    if (p->row->needs & AP_PROBE_HIDDEN) {
+        int k = ap_pathway_of_population(&path, p->of.pop);
+        if (k > 0 && k < path.n)
+            return AP_OK;
+        return ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at,
+            path.n > 1 ? "name a hidden layer, for example hidden1.pyr" : "there is no hidden layer",
+            "%s: %s is no hidden layer with an apical dendrite between %s and %s", what,
+            s->pop[p->of.pop].name, s->pop[path.layer[0].pop].name, s->pop[path.layer[path.n].pop].name);
+    }
+    const struct ap_place *at = &ap_yamlin_child(n, "projection")->at;
+    if (ap_pathway_of_projection(&path, p->proj) < 0)
+        return ap_err_add(e, AP_EUSAGE, at, "name a forward matrix, for example forward1",
+                          "%s: %s is no matrix of the feedforward network", what, s->proj[p->proj].name);
+    if (!s->proj[p->proj].rule.present)
+        return ap_err_add(e, AP_EUSAGE, at, "give it a rule", "%s: %s has no plasticity rule", what,
+                          s->proj[p->proj].name);
+    return AP_OK;
+}
+
 static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const struct ap_probe_spec *p,
                                 const struct ap_node *n, const char *what)
 {
@@ -221,6 +250,8 @@ static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const
             e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "name another population with `of` or `target`",
             "%s: neuron i is compared with neuron i, but %s has %lld neurons and %s %lld", what,
             s->pop[p->of.pop].name, (long long)left, s->pop[p->target.pop].name, (long long)right);
+    if (needs & (AP_PROBE_HIDDEN | AP_PROBE_FORWARD))
+        return check_pathway(e, s, p, n, what);
     if ((needs & AP_PROBE_PROJ) && !(needs & AP_PROBE_OTHER) && s->proj[p->proj].connect != AP_CONNECT_ONE)
         return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "projection")->at,
                           "name a nudging, for example nudge1", "%s: %s is not one-to-one", what,
@@ -231,6 +262,9 @@ static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const
             return AP_EUSAGE; /* reported with the projection */
         bool fits = s->pop[a->pre].n == s->pop[b->post].n && s->pop[a->post].n == s->pop[b->pre].n &&
                     !a->nudges && !b->nudges;
+        if (fits && (a->connect != AP_CONNECT_DENSE || b->connect != AP_CONNECT_DENSE))
+            return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at, "compare two matrices",
+                              "%s: %s and %s must both be dense", what, a->name, b->name);
         if (!fits)
             return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "other")->at,
                               "for example the forward projection of the same two layers",
@@ -472,3 +506,13 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
     }
     return code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"record", "potentials to be recorded", "", "", REPORT_KEYS, sizeof REPORT_KEYS / sizeof *REPORT_KEYS},
+    {"probe", "a quantity per presentation, with the keys of its kind", "", "", PROBE_KEYS,
+     sizeof PROBE_KEYS / sizeof *PROBE_KEYS},
+    {"figure", "a picture, with the keys of its kind", "", "", FIGURE_KEYS,
+     sizeof FIGURE_KEYS / sizeof *FIGURE_KEYS},
+};
+
+const struct ap_sections ap_output_sections = AP_SECTIONS(SECTIONS);

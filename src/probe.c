@@ -7,6 +7,7 @@
  * Never: keeps anything between calls.
  * Test: tests/unit/test_probe.c */
 #include "probe.h"
+#include "analysis.h"
 #include "rhs.h"
 
 #include <math.h>
@@ -67,13 +68,16 @@ static void prediction_error(const struct ap_probe_view *v, double *out)
     const struct ap_pop *p = &v->rhs->c->pop[s->of.pop];
     const double *u = potential(v, s->of.pop, s->of.comp), *target = potential(v, s->target.pop, 0);
     const struct ap_comp *soma = &p->comp[0];
-    double total = soma->leak, own = 0, sum = 0;
+    double total = soma->leak, own = 0, pull = soma->leak * soma->rest, sum = 0;
     for (int i = 0; i < soma->n_couple; i++) {
         total += soma->couple[i].conductance;
-        own = soma->couple[i].from == s->of.comp ? soma->couple[i].conductance : own;
+        if (soma->couple[i].from == s->of.comp)
+            own = soma->couple[i].conductance;
+        else /* at rest */
+            pull += soma->couple[i].conductance * p->comp[soma->couple[i].from].rest;
     }
     for (int64_t i = s->of.first; i < s->of.last; i++) {
-        double d = own / total * u[i] - target[i];
+        double d = pull / total + own / total * u[i] - target[i];
         sum = fma(d, d, sum);
     }
     out[0] = sum;
@@ -112,6 +116,34 @@ static void transposed_angle(const struct ap_probe_view *v, double *out)
         }
     double cosine = dot / sqrt(aa * bb);
     out[0] = acos(cosine > 1 ? 1 : cosine < -1 ? -1 : cosine) * (180 / 3.14159265358979323846);
+}
+
+/* ---- beside the gradient: analysis.h ---------------------------------------------------------------- */
+
+static int hidden_layer(const struct ap_probe_view *v)
+{
+    return ap_pathway_of_population(&v->analysis->path, v->spec->of.pop);
+}
+
+static void apical_angle(const struct ap_probe_view *v, double *out)
+{
+    out[0] = ap_analysis_apical_angle(v->analysis, hidden_layer(v), NULL);
+}
+
+static void apical_ratio(const struct ap_probe_view *v, double *out)
+{
+    out[0] = ap_analysis_apical_ratio(v->analysis, hidden_layer(v));
+}
+
+static void formula_error(const struct ap_probe_view *v, double *out)
+{
+    out[0] = ap_analysis_formula_error(v->analysis, hidden_layer(v));
+}
+
+static void gradient_angle(const struct ap_probe_view *v, double *out)
+{
+    int k = ap_pathway_of_projection(&v->analysis->path, v->spec->proj);
+    out[0] = ap_analysis_gradient_angle(v->analysis, k, false);
 }
 
 static const struct ap_probe_row PROBES[] = {
@@ -181,6 +213,51 @@ static const struct ap_probe_row PROBES[] = {
      1,
      {""},
      transposed_angle},
+    {{"apical-angle",
+      "angle at the end of a presentation between a hidden layer's apical potential and backprop's W^T delta "
+      "of the layer above; all such probes together cost about two right-hand sides per presentation; NaN "
+      "without teacher",
+      "degrees", "Sacramento et al. 2018", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_HIDDEN,
+     false,
+     false,
+     false,
+     1,
+     {""},
+     apical_angle},
+    {{"apical-ratio",
+      "norm of the apical potential over the norm of backprop's W^T delta, attenuation included; cost and "
+      "NaN as apical-angle",
+      "1", "", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_HIDDEN,
+     false,
+     false,
+     false,
+     1,
+     {""},
+     apical_ratio},
+    {{"gradient-angle",
+      "angle between what a forward rule does (post pre^T, at the end of a presentation) and minus the "
+      "backprop gradient of its matrix; cost and NaN as apical-angle",
+      "degrees", "Sacramento et al. 2018", NULL, 0},
+     AP_PROBE_PROJ | AP_PROBE_FORWARD,
+     false,
+     false,
+     false,
+     1,
+     {""},
+     gradient_angle},
+    {{"apical-formula-error",
+      "relative distance of the apical potential from its first-order prediction for weak feedback in the "
+      "self-predicting state; cost and NaN as apical-angle",
+      "1", "Sacramento et al. 2018", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_HIDDEN,
+     false,
+     false,
+     false,
+     1,
+     {""},
+     formula_error},
 };
 
 const struct ap_table ap_probe_table = {

@@ -39,6 +39,10 @@ enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struc
             return AP_EMEMORY;
         r->width[i] = ap_runlog_layout(s, &s->report[i], r->part[i]);
     }
+    for (int i = 0; i < s->n_probe; i++)
+        r->analyses = r->analyses || (s->probe[i].row->needs & (AP_PROBE_HIDDEN | AP_PROBE_FORWARD));
+    if (r->analyses)
+        AP_TRY(ap_analysis_open(e, &r->analysis, rhs));
     AP_TRY(ap_runlog_create(e, &r->log, path));
     return ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, s->canonical, strlen(s->canonical), NULL, 0);
 }
@@ -60,6 +64,7 @@ enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r)
     ap_mem_free(r->wanted);
     ap_mem_free(r->column);
     ap_mem_free(r->y);
+    ap_analysis_free(&r->analysis);
     *r = (struct ap_recorder){.log.file.fd = -1};
     return code;
 }
@@ -83,7 +88,8 @@ static void probe_now(const struct ap_recorder *r, bool means, bool ends, double
 {
     const struct ap_spec *s = r->c->spec;
     for (int i = 0; i < s->n_probe; i++) {
-        const struct ap_probe_view v = {.spec = &s->probe[i], .rhs = r->rhs};
+        const struct ap_probe_view v = {
+            .spec = &s->probe[i], .rhs = r->rhs, .analysis = r->analyses ? &r->analysis : NULL};
         if (s->probe[i].row->mean ? means : ends)
             s->probe[i].row->value(&v, out + ap_runlog_column(s, i));
     }
@@ -153,6 +159,8 @@ enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct
     const struct ap_spec *s = r->c->spec;
     for (size_t i = 0; i < r->n_columns; i++)
         r->column[i] = r->integral[i] / p->duration;
+    if (r->analyses)
+        ap_analysis_eval(&r->analysis);
     probe_now(r, false, true, r->column);
     AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column,
                             r->n_columns * sizeof(double)));

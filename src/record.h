@@ -2,6 +2,7 @@
 #ifndef AP_RECORD_H
 #define AP_RECORD_H
 
+#include "analysis.h"
 #include "integrate.h"
 #include "runlog.h"
 
@@ -17,7 +18,9 @@ struct ap_recorder {
     double *column;                /* probes of this presentation */
     double *integral, *last, *now; /* for time averages */
     size_t n_columns;
-    double *y; /* [n_state] interpolated state */
+    double *y;                   /* [n_state] interpolated state */
+    struct ap_analysis analysis; /* of the end of a presentation, when a probe needs it */
+    bool analyses;
 };
 
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,

@@ -104,7 +104,8 @@ static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *hea
     const struct ap_spec *s = run->spec;
     if (type == AP_BLOCK_PRESENTATION) {
         const struct ap_presented *p = (const void *)head;
-        return head_size == sizeof *p && p->block < (uint32_t)s->n_block &&
+        return head_size == sizeof *p && p->program < (uint32_t)s->n_program &&
+               p->block == (uint32_t)s->program[p->program] &&
                body_size == ap_runlog_column(s, s->n_probe) * sizeof(double);
     }
     if (type == AP_BLOCK_FRAMES) {
@@ -112,7 +113,7 @@ static bool sizes_agree(const struct ap_run *run, uint32_t type, const char *hea
         if (head_size != sizeof *f || f->report >= (uint32_t)s->n_report)
             return false;
         struct ap_report_part parts[AP_SPEC_POPS];
-        return s->report[f->report].n_of <= AP_SPEC_POPS &&
+        return s->report[f->report].n_of <= AP_SPEC_POPS && f->presentation < run->n_presented &&
                f->n_values == ap_runlog_layout(s, &s->report[f->report], parts) &&
                body_size == f->n_values * f->n_frames * sizeof(double);
     }

@@ -13,11 +13,6 @@ void ap_synapse_product(size_t rows, size_t cols, const double *w, const double 
 void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
                               double *out);
 
-/* Explicit Euler of one rule on rows of a matrix: with d: w += eta*dt*d, then d += dt_over_tau*(post pre^T - d);
- * without (d NULL): w += eta*dt * post pre^T. post [rows], pre [cols]. */
-void ap_synapse_euler(size_t rows, size_t cols, double *w, double *d, const double *post, const double *pre,
-                      double eta_dt, double dt_over_tau);
-
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w += kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
  *     d  = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */

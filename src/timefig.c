@@ -37,13 +37,17 @@ static enum ap_code map_row(struct ap_drawing *d, const struct ap_selection *of,
         if (d->f->during[b])
             AP_TRY(ap_series_gather(d->e, &d->arena, d->run, of, comp, b, d->f->limit, &series[n], &found));
         double l, h;
-        if (!found || !ap_series_limits(series[n].values, series[n].n * series[n].frames, &l, &h))
+        if (!found)
             continue;
-        low = any && low < l ? low : l;
-        high = any && high > h ? high : h;
-        any = true;
+        if (ap_series_limits(series[n].values, series[n].n * series[n].frames, &l, &h)) {
+            low = any && low < l ? low : l;
+            high = any && high > h ? high : h;
+            any = true;
+        }
         n++;
     }
+    if (!any) /* no value is finite: all hatch */
+        high = 1;
     const struct ap_comp_spec *c = &d->s->cell[d->s->pop[of->pop].cell].comp[comp];
     double rest = c->rest.value, most = fmax(fabs(low - rest), fabs(high - rest));
     if (d->f->range > 0)

@@ -46,7 +46,7 @@ double *ap_vec_data(N_Vector v)
     do {                                                                                                     \
         struct ap_vec_pool *pool_ = content(v)->pool;                                                        \
         const size_t n_ = pool_->n;                                                                          \
-        if (pool_->n_blocks > 16) {                                                                          \
+        if (pool_->c->threaded && pool_->n_blocks > 16) {                                                    \
             _Pragma("omp parallel for schedule(static)") for (size_t i = 0; i < n_; i++) __VA_ARGS__;        \
         } else                                                                                               \
             for (size_t i = 0; i < n_; i++)                                                                  \
@@ -80,11 +80,11 @@ static double tree(double *partial, size_t n)
     return partial[0];
 }
 
-static double sum_over(const double *x, const double *y, size_t first, size_t n, bool squared,
-                       double *partial)
+static double sum_over(const struct ap_circuit *c, const double *x, const double *y, size_t first, size_t n,
+                       bool squared, double *partial)
 {
     size_t blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
-    if (blocks > 16) {
+    if (c->threaded && blocks > 16) {
 #pragma omp parallel for schedule(static)
         for (size_t b = 0; b < blocks; b++) {
             size_t start = b * AP_VEC_BLOCK, stop = start + AP_VEC_BLOCK < n ? start + AP_VEC_BLOCK : n;
@@ -105,7 +105,7 @@ double ap_vec_norm(const struct ap_circuit *c, const double *x, const double *we
         const struct ap_part *p = &c->part[k];
         if (p->n == 0)
             continue;
-        double mean = sqrt(sum_over(x, weight, p->start, p->n, true, partial) / (double)p->n);
+        double mean = sqrt(sum_over(c, x, weight, p->start, p->n, true, partial) / (double)p->n);
         worst = mean > worst ? mean : worst;
         if (mean != mean)
             return mean;
@@ -220,7 +220,7 @@ static void vec_add_const(N_Vector x, realtype b, N_Vector z)
 static realtype vec_dot(N_Vector x, N_Vector y)
 {
     struct ap_vec_pool *pool = content(x)->pool;
-    return sum_over(ap_vec_data(x), ap_vec_data(y), 0, pool->n, false, pool->partial);
+    return sum_over(pool->c, ap_vec_data(x), ap_vec_data(y), 0, pool->n, false, pool->partial);
 }
 
 static realtype vec_max_norm(N_Vector x)
@@ -242,7 +242,7 @@ static realtype vec_wrms_norm(N_Vector x, N_Vector w)
 static realtype vec_wl2_norm(N_Vector x, N_Vector w)
 {
     struct ap_vec_pool *pool = content(x)->pool;
-    return sqrt(sum_over(ap_vec_data(x), ap_vec_data(w), 0, pool->n, true, pool->partial));
+    return sqrt(sum_over(pool->c, ap_vec_data(x), ap_vec_data(w), 0, pool->n, true, pool->partial));
 }
 
 static realtype vec_min(N_Vector x)

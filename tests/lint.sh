@@ -35,7 +35,7 @@ done
 
 # 3. Arrows go down only: a file may include headers of its own level or below, in the order in which data flow.
 levels='0 err
-1 mem io hash log mathx rng canvas cmap font tick
+1 mem io hash log mathx rng canvas cmap font tick text
 2 unit pngout idx sonata axes panel
 3 yamlin
 4 schema
@@ -44,14 +44,15 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise
+10 noise afferent
 11 rhs
 12 vec integrate plasticity analysis
 13 runlog
 14 record series export
 15 sim manifest figure
-16 run info errors errorfig
-17 cmd main'
+16 drawing
+17 run info errors errorfig
+18 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'
 }
@@ -97,6 +98,11 @@ for file in src/*.c; do
     head -n 1 "$file" | grep -q "^/\* $(basename "$file")" || say "$file does not open with its purpose"
     head -n 30 "$file" | grep -q '^ \* Never' || say "$file: the opening comment lacks 'Never'"
     head -n 30 "$file" | grep -q '^ \* Test:' || say "$file: the opening comment lacks 'Test'"
+done
+for file in src/*.c; do # the tests that the headers name exist
+    for test in $(sed -n '1,30s/^ \* Test: *\(.*[^ /*]\/*\) *\*\/$/\1/p' "$file" | tr ',' ' '); do
+        [ -e "$test" ] || say "$file names the test $test, which does not exist"
+    done
 done
 [ "$(wc -l <include/apical.h)" -le 400 ] || say "include/apical.h has more than 400 lines"
 

@@ -200,7 +200,8 @@ static void test_held_weights_approach_coupled(void **state)
 static void test_held_weights_keep_the_steps(void **state)
 {
     (void)state;
-    static const char *const LOWPASS[] = {"microcircuit.plasticity.lowpass=30 ms", "microcircuit.plasticity.lowpass=0 ms"};
+    static const char *const LOWPASS[] = {"microcircuit.plasticity.lowpass=30 ms",
+                                          "microcircuit.plasticity.lowpass=0 ms"};
     for (int k = 0; k < 2; k++) {
         uint64_t steps[2];
         for (int held = 0; held < 2; held++) {

@@ -9,10 +9,6 @@
 
 #include <cmocka.h>
 
-/* The tables of parts that other files define. */
-__attribute__((weak)) const struct ap_table ap_probe_table = {.thing = "probe"};
-__attribute__((weak)) const struct ap_table ap_figure_table = {.thing = "figure"};
-
 enum { N = 40 };
 
 struct world {

@@ -117,6 +117,52 @@ enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, str
 enum ap_code ap_render(const char *run, const char *figure, const char *folder, struct ap_run_result *result,
                        struct ap_err *e);
 
+/* ---- Apical errors beside the gradient ------------------------------------------------------------- */
+
+enum { AP_ERRORS_LAYERS = 64 };
+
+struct ap_errors_options {
+    const char *folder; /* receives errors.csv, errors.h5 and figures; required */
+    int overwrite;      /* 1: replace these files in a folder that is not empty */
+    int threads;        /* 0: as OpenMP decides; results do not depend on it */
+    const char
+        *block; /* only this block of the schedule, with the initial weights; NULL: the whole schedule */
+    uint64_t presentations; /* simulated at most; 0: as many as the schedule or the block says */
+    uint64_t every;         /* every so many presentations are analysed; 0: all */
+    int no_figures;
+    void (*progress)(uint64_t done, uint64_t of, void *user);
+    void *user;
+    const volatile int
+        *stop; /* set to 1 elsewhere: end after the current presentation, and write what there is */
+};
+
+/* Of one layer above the input, means over the analysed presentations with teacher; NaN where there is no such thing. */
+struct ap_errors_layer {
+    char name[64];
+    double apical_angle;       /* hidden: degrees between apical potential and W^T delta of the layer above */
+    double apical_ratio;       /* hidden: ratio of their norms */
+    double apical_angle_first; /* hidden: of the first such presentation, and of the last */
+    double apical_angle_last;
+    double formula_error;  /* hidden: relative error of the first-order formula */
+    double feedback_angle; /* hidden: degrees between feedback and transposed forward weights */
+    double gradient_angle; /* degrees between what the forward rule does and minus the gradient */
+};
+
+struct ap_errors_result {
+    char digest[33]; /* of the final state */
+    uint64_t presentations, analysed,
+        taught; /* taught: analysed ones with the teacher on; the others hold NaN */
+    int n_layers;
+    struct ap_errors_layer layer[AP_ERRORS_LAYERS];
+    int n_files;
+    char files[8][64]; /* names inside the folder */
+};
+
+/* Simulates, and compares what the apical dendrites carry with backprop on the feedforward network inside the circuit.
+ * AP_EUSAGE when the circuit holds no such network, or no teacher acts. result may be NULL. */
+enum ap_code ap_errors(const struct ap_spec *s, const struct ap_errors_options *o,
+                       struct ap_errors_result *result, struct ap_err *e);
+
 /* ---- Manual ---------------------------------------------------------------------------------------- */
 
 /* The tables of descriptors as text: thing NULL: the list of tables; "rule": its rows; "rule/apical": one row with its

@@ -439,6 +439,17 @@ enum ap_code ap_sonata_column(struct ap_err *e, struct ap_sonata *s, const char 
     return write_numbers(e, s, s->file, group, name, 1, (hsize_t[1]){n}, values, texts, 1);
 }
 
+enum ap_code ap_sonata_matrix(struct ap_err *e, struct ap_sonata *s, const char *table, const char *column,
+                              const char *unit, size_t rows, size_t cols, const double *values)
+{
+    silence();
+    char group[NAME], name[NAME];
+    AP_TRY(clean_name(e, s->path, table, group));
+    AP_TRY(clean_name(e, s->path, column, name));
+    const char *const texts[][2] = {{"unit", unit}};
+    return write_numbers(e, s, s->file, group, name, 2, (hsize_t[2]){rows, cols}, values, texts, 1);
+}
+
 /* ---- Reading
  * ------------------------------------------------------------------------------------------------------ */
 

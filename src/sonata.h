@@ -66,6 +66,10 @@ enum ap_code ap_sonata_weights(struct ap_err *e, struct ap_sonata *s, const stru
 enum ap_code ap_sonata_column(struct ap_err *e, struct ap_sonata *s, const char *table, const char *column,
                               const char *unit, size_t n, const double *values);
 
+/* The same with two dimensions: values[rows][cols] as /<table>/<column>. */
+enum ap_code ap_sonata_matrix(struct ap_err *e, struct ap_sonata *s, const char *table, const char *column,
+                              const char *unit, size_t rows, size_t cols, const double *values);
+
 /* ---- Reading
  * ------------------------------------------------------------------------------------------------ */
 

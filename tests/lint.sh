@@ -51,7 +51,7 @@ levels='0 err
 14 record series export
 15 sim manifest figure
 16 drawing
-17 run info errors errorfig
+17 run info errortable
 18 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'

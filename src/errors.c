@@ -1,0 +1,207 @@
+/* errors.c: simulates a circuit, or one block of it, and compares its apical errors with backprop.
+ *
+ * In:   a spec and options of the public header.
+ * Out:  a folder with errors.csv, errors.h5 and figures.
+ * Invariants:
+ *   1. Nothing is written before the circuit was built and its feedforward network found.
+ *   2. Analysing does not change the simulation: the digest is that of the same presentations without it.
+ * Never: prints.
+ * Test: tests/cli/test_errors.sh */
+#include "errortable.h"
+#include "io.h"
+#include "sim.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+struct comparing {
+    struct ap_sim sim;
+    struct ap_analysis analysis;
+    struct ap_errortable table;
+    const struct ap_spec *s;
+    const struct ap_errors_options *o;
+    int first, last; /* places of the program that are simulated */
+    uint64_t total;
+};
+
+/* Which part of the program; a teacher must act in it. */
+static enum ap_code choose(struct ap_err *e, struct comparing *c)
+{
+    const struct ap_spec *s = c->s;
+    c->first = 0;
+    c->last = s->n_program;
+    if (c->o->block) {
+        const char *names[64];
+        char hint[AP_ERR_HINT];
+        int n = 0;
+        for (int i = 0; i < s->n_block && n < 64; i++)
+            names[n++] = s->block[i].name;
+        for (c->first = 0; c->first < s->n_program; c->first++)
+            if (strcmp(s->block[s->program[c->first]].name, c->o->block) == 0)
+                break;
+        if (c->first == s->n_program)
+            return ap_err_add(e, AP_EUSAGE, NULL, ap_schema_suggest(c->o->block, names, n, hint),
+                              "the schedule has no block '%s'", c->o->block);
+        c->last = c->first + 1;
+    }
+    bool taught = false;
+    for (int i = c->first; i < c->last; i++) {
+        const struct ap_block_spec *b = &s->block[s->program[i]];
+        c->total += c->o->block && c->o->presentations ? c->o->presentations : (uint64_t)b->presentations;
+        taught = taught || b->teacher;
+    }
+    if (c->o->presentations && c->o->presentations < c->total)
+        c->total = c->o->presentations;
+    if (taught)
+        return AP_OK;
+    return ap_err_add(e, AP_EUSAGE, NULL, "choose a block whose `teacher` is on",
+                      "%s%s: the teacher is off, so there is no error to compare",
+                      c->o->block ? "block " : "the schedule", c->o->block ? c->o->block : "");
+}
+
+static enum ap_code simulate(struct ap_err *e, struct comparing *c)
+{
+    uint64_t done = 0, every = c->o->every ? c->o->every : 1;
+    for (int i = c->first; i < c->last; i++) {
+        int block = c->s->program[i];
+        uint64_t n = c->o->block ? c->total : (uint64_t)c->s->block[block].presentations;
+        for (uint64_t k = 0; k < n && done < c->total; k++, done++) {
+            AP_TRY(ap_sim_present(e, &c->sim, i, k));
+            if (done % every == 0) {
+                ap_analysis_eval(&c->analysis);
+                const struct ap_errortable_moment m = {done, block, c->sim.time, c->s->block[block].teacher};
+                AP_TRY(ap_errortable_add(e, &c->table, &c->analysis, &m));
+            }
+            if (c->o->progress)
+                c->o->progress(done + 1, c->total, c->o->user);
+            if (c->o->stop && *c->o->stop)
+                return AP_STOPPED;
+        }
+    }
+    return AP_OK;
+}
+
+/* ---- what comes out --------------------------------------------------------------------------------- */
+
+static const struct output {
+    const char *name;
+    bool figure, hidden; /* hidden: only with hidden layers */
+    enum ap_code (*write)(struct ap_err *e, const struct ap_errortable *t, const char *path);
+} OUTPUTS[] = {
+    {"errors.csv", false, false, ap_errortable_csv},
+    {"errors.h5", false, false, ap_errortable_hdf5},
+    {"errors-angles.png", true, false, ap_errorfig_angles},
+    {"errors-scatter.png", true, true, ap_errorfig_scatter},
+};
+enum { N_OUTPUTS = sizeof OUTPUTS / sizeof *OUTPUTS };
+
+static enum ap_code write_outputs(struct ap_err *e, const struct comparing *c,
+                                  struct ap_errors_result *result)
+{
+    for (int i = 0; i < N_OUTPUTS; i++) {
+        char path[AP_ERR_PATH];
+        if ((OUTPUTS[i].figure && c->o->no_figures) || (OUTPUTS[i].hidden && c->table.path.n < 2))
+            continue;
+        AP_TRY(ap_io_join(e, path, sizeof path, c->o->folder, OUTPUTS[i].name));
+        AP_TRY(OUTPUTS[i].write(e, &c->table, path));
+        if (result)
+            snprintf(result->files[result->n_files++], sizeof *result->files, "%s", OUTPUTS[i].name);
+    }
+    return AP_OK;
+}
+
+/* Mean of a column over presentations with teacher; what: 0 mean, 1 first, 2 last. */
+static double of_column(const struct ap_errortable *t, int k, enum ap_errortable_column column, int what)
+{
+    double sum = 0, first = (double)NAN, last = (double)NAN;
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->moment[i].taught)
+            continue;
+        last = ap_errortable_at(t, i, k, column);
+        first = n ? first : last;
+        sum += last;
+        n++;
+    }
+    return what == 1 ? first : what == 2 ? last : n ? sum / (double)n : (double)NAN;
+}
+
+static void summarise(const struct comparing *c, struct ap_errors_result *r)
+{
+    const struct ap_errortable *t = &c->table;
+    memcpy(r->digest, t->digest, sizeof r->digest);
+    r->presentations = c->sim.presentation;
+    r->analysed = t->n;
+    r->taught = t->taught;
+    r->n_layers = t->path.n;
+    for (int k = 1; k <= t->path.n && k <= AP_ERRORS_LAYERS; k++) {
+        struct ap_errors_layer *l = &r->layer[k - 1];
+        snprintf(l->name, sizeof l->name, "%s", c->s->pop[t->path.layer[k].pop].name);
+        l->apical_angle = of_column(t, k, AP_ERRORTABLE_ANGLE, 0);
+        l->apical_angle_first = of_column(t, k, AP_ERRORTABLE_ANGLE, 1);
+        l->apical_angle_last = of_column(t, k, AP_ERRORTABLE_ANGLE, 2);
+        l->apical_ratio = of_column(t, k, AP_ERRORTABLE_RATIO, 0);
+        l->formula_error = of_column(t, k, AP_ERRORTABLE_FORMULA, 0);
+        l->feedback_angle = of_column(t, k, AP_ERRORTABLE_FEEDBACK, 0);
+        l->gradient_angle = of_column(t, k, AP_ERRORTABLE_GRADIENT, 0);
+    }
+}
+
+/* ---- public ----------------------------------------------------------------------------------------- */
+
+static enum ap_code check_folder(struct ap_err *e, const struct ap_errors_options *o)
+{
+    bool exists;
+    if (!o->folder || !*o->folder)
+        return ap_err_add(e, AP_EUSAGE, NULL, "name one with --out", "no output folder");
+    if (!ap_io_folder_has_entries(o->folder, &exists) || o->overwrite)
+        return AP_OK;
+    return ap_err_add(e, AP_EIO, NULL, "choose another with --out, or replace its errors.* with --overwrite",
+                      "%s: the output folder is not empty", o->folder);
+}
+
+static enum ap_code compare(struct ap_err *e, struct comparing *c, struct ap_errors_result *result)
+{
+    char log[AP_ERR_PATH];
+    AP_TRY(ap_sim_open(e, &c->sim, c->s));
+    AP_TRY(ap_analysis_open(e, &c->analysis, &c->sim.rhs));
+    AP_TRY(choose(e, c));
+    AP_TRY(check_folder(e, c->o));
+    ap_errortable_init(&c->table, c->s, &c->analysis.path);
+    AP_TRY(ap_io_make_folder(e, c->o->folder));
+    AP_TRY(ap_io_join(e, log, sizeof log, c->o->folder, "errors.log"));
+    enum ap_code code = ap_sim_record(e, &c->sim, log); /* a simulation has a log; nobody needs this one */
+    if (code == AP_OK)
+        code = simulate(e, c);
+    ap_sim_settle(&c->sim);
+    ap_hash_text(ap_sim_digest(&c->sim), c->table.digest);
+    ap_record_close(NULL, &c->sim.recorder);
+    enum ap_code written = ap_io_remove(e, log);
+    if (written == AP_OK && c->table.n > 0)
+        written = write_outputs(e, c, result);
+    if (result)
+        summarise(c, result);
+    return code != AP_OK ? code : written;
+}
+
+enum ap_code ap_errors(const struct ap_spec *s, const struct ap_errors_options *o,
+                       struct ap_errors_result *result, struct ap_err *e)
+{
+    if (result)
+        memset(result, 0, sizeof *result);
+    if (o->threads > 0)
+        omp_set_num_threads(o->threads);
+    struct comparing *c = ap_mem_array(e, 1, sizeof *c, "apical errors");
+    if (!c)
+        return AP_EMEMORY;
+    c->s = s;
+    c->o = o;
+    c->sim.recorder.log.file.fd = -1;
+    enum ap_code code = compare(e, c, result);
+    ap_errortable_free(&c->table);
+    ap_analysis_free(&c->analysis);
+    ap_sim_close(&c->sim);
+    ap_mem_free(c);
+    return code;
+}

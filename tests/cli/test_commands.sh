@@ -32,12 +32,13 @@ done
 mkdir "$work/examples" && ln -s "$PWD/circuits" "$PWD/data" "$work/examples"
 program=$(command -v "$APICAL")
 case "$program" in /*) ;; *) program=$PWD/$program ;; esac
-for verb in run check render info version; do
+for verb in run check render errors info version; do
     check "$verb --help" says "Usage: apical $verb" 0 "$APICAL" $verb --help
     check "$verb -h" says "Usage: apical $verb" 0 "$APICAL" $verb -h
     example=$(sed -n 's/^Example: apical //p' "$scratch")
     case $verb in
         run) example="$example --stop-after 1" ;;
+        errors) example="$example --presentations 2" ;;
         render) check "a run to render" code 0 "$APICAL" run $association --out "$work/examples/runs/association" \
             --set schedule.0.presentations=1 --stop-after 3 --no-figures ;;
     esac

@@ -170,6 +170,35 @@ static void test_angles(void **state)
     assert_true(isnan(ap_analysis_angle(3, x, none, &cosine)) && isnan(cosine));
 }
 
+/* Probes say what the analysis says; without teacher they are NaN. */
+static void test_probes(void **state)
+{
+    (void)state;
+    char text[2048];
+    static const char *const KIND[] = {"apical-angle", "apical-ratio", "apical-formula-error",
+                                       "gradient-angle"};
+    snprintf(text, sizeof text, "%sprobes:\n", TWO_HIDDEN);
+    for (int i = 0; i < 4; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "  - {kind: %s, %s}\n", KIND[i],
+                 i < 3 ? "of: hidden2.pyr" : "projection: forward2");
+    for (int program = 0; program < 2; program++) {
+        struct harness h;
+        struct ap_analysis a;
+        harness_open(&h, text, NULL, 0);
+        harness_block(&h, program);
+        analyse(&h, &a);
+        const double expected[] = {ap_analysis_apical_angle(&a, 2, NULL), ap_analysis_apical_ratio(&a, 2),
+                                   ap_analysis_formula_error(&a, 2),
+                                   ap_analysis_gradient_angle(&a, 2, false)};
+        for (int i = 0; i < 4; i++) {
+            double got = h.x.recorder.column[ap_runlog_column(h.s, i)];
+            assert_true(program ? got == expected[i] && got > 0 : isnan(got) && isnan(expected[i]));
+        }
+        ap_analysis_free(&a);
+        harness_close(&h);
+    }
+}
+
 /* What is wrong is said. */
 static void refused(const char *text, const char *const *sets, int n_sets, const char *message)
 {
@@ -214,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_dynamic_dendrites),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_angles),
+        cmocka_unit_test(test_probes),
         cmocka_unit_test(test_circuits_without_a_pathway),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -337,3 +337,12 @@ enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s)
     }
     return code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"compartment", "a dynamic compartment of a cell; others are `instantaneous` or `clamped`", "", "",
+     DYNAMIC_KEYS, sizeof DYNAMIC_KEYS / sizeof *DYNAMIC_KEYS},
+    {"sum", "an instantaneous compartment that adds others", "", "", SUM_KEYS,
+     sizeof SUM_KEYS / sizeof *SUM_KEYS},
+};
+
+const struct ap_sections ap_cell_sections = AP_SECTIONS(SECTIONS);

@@ -462,3 +462,15 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
     write_stimuli(&s);
     return s.code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"microcircuit", "shorthand for the circuit of Sacramento et al. 2018", "", "", KEYS,
+     sizeof KEYS / sizeof *KEYS},
+    {"conductance", "of a microcircuit", "", "", CONDUCTANCE, sizeof CONDUCTANCE / sizeof *CONDUCTANCE},
+    {"weights", "of a microcircuit: how each matrix starts", "", "", WEIGHTS,
+     sizeof WEIGHTS / sizeof *WEIGHTS},
+    {"plasticity", "of a microcircuit: learning rates", "", "", PLASTICITY,
+     sizeof PLASTICITY / sizeof *PLASTICITY},
+};
+
+const struct ap_sections ap_expand_sections = AP_SECTIONS(SECTIONS);

@@ -9,6 +9,7 @@
 #include "manifest.h"
 #include "text.h"
 #include "registry.h"
+#include "rule.h"
 #include "transfer.h"
 
 #include <math.h>
@@ -45,9 +46,9 @@ static void add_keys(struct ap_text *x, const struct ap_key *keys, int n)
     for (int i = 0; i < n; i++) {
         const struct ap_key *k = &keys[i];
         char kind[256], low[32], high[32];
-        ap_text_add(x, "    %-14s %s\n", k->name, k->doc);
+        ap_text_add(x, "      %-16s %s\n", k->name, k->doc);
         const char *what = kind_text(k, kind);
-        ap_text_add(x, "    %-14s %s%s%s%s", "", what, *what ? "; " : "",
+        ap_text_add(x, "      %-16s %s%s%s%s", "", what, *what ? "; " : "",
                     !k->fallback    ? "required"
                     : !*k->fallback ? "optional"
                                     : "default ",
@@ -75,6 +76,11 @@ static void add_row(struct ap_text *x, const struct ap_table *t, const struct ap
         ap_text_add(x, "  %-18s unit: %s\n", "", r->unit);
     if (*r->source)
         ap_text_add(x, "  %-18s source: %s\n", "", r->source);
+    if (t == &ap_rule_table) {
+        const struct ap_rule_row *f = (const struct ap_rule_row *)r;
+        if (f->post)
+            ap_text_add(x, "  %-18s post: %s, pre: %s\n", "", f->post, f->pre);
+    }
     if (t == &ap_transfer_table) {
         const struct ap_transfer_row *f = (const struct ap_transfer_row *)r;
         for (int i = 0; i < f->n_params; i++)
@@ -99,6 +105,29 @@ static void add_table(struct ap_text *x, const struct ap_table *t, const char *r
     }
 }
 
+/* The parts of a circuit file; one of them, or all when name is NULL. */
+static bool add_sections(struct ap_text *x, const char *name)
+{
+    int n;
+    bool any = false;
+    const struct ap_sections *const *lists = ap_registry_sections(&n);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < lists[i]->n; k++) {
+            const struct ap_row *r = &lists[i]->rows[k];
+            if (name && strcmp(name, r->name) != 0)
+                continue;
+            any = true;
+            ap_text_add(x, "%s  %-18s %s\n", x->used ? "\n" : "", r->name, r->doc);
+            add_keys(x, r->keys, r->n_keys);
+        }
+    return any;
+}
+
+static bool is_section(const char *thing)
+{
+    return strcmp(thing, "section") == 0 || strcmp(thing, "sections") == 0;
+}
+
 char *ap_info(const char *thing, struct ap_err *e)
 {
     struct ap_text x = {.e = e};
@@ -114,7 +143,20 @@ char *ap_info(const char *thing, struct ap_err *e)
                 "row:\n\n");
         for (int i = 0; i < n; i++)
             ap_text_add(&x, "  %-12s %2d  %s\n", tables[i]->thing, tables[i]->n, tables[i]->doc);
+        int lists, sections = 0;
+        const struct ap_sections *const *parts = ap_registry_sections(&lists);
+        for (int i = 0; i < lists; i++)
+            sections += parts[i]->n;
+        ap_text_add(&x, "  %-12s %2d  %s\n", "section", sections,
+                    "the parts of a circuit file and their keys");
         return ap_text_take(&x);
+    }
+    if (is_section(name)) {
+        if (add_sections(&x, slash ? slash + 1 : NULL))
+            return ap_text_take(&x);
+        ap_err_add(e, AP_EUSAGE, NULL, "`apical info section` lists them", "info: there is no section '%s'",
+                   slash ? slash + 1 : "");
+        return NULL;
     }
     const char *names[32];
     for (int i = 0; i < n; i++) {

@@ -489,3 +489,13 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s)
     }
     return code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"population", "cells of one kind", "", "", POP_KEYS, sizeof POP_KEYS / sizeof *POP_KEYS},
+    {"projection", "from a population to a compartment of another", "", "", PROJ_KEYS,
+     sizeof PROJ_KEYS / sizeof *PROJ_KEYS},
+    {"rule", "of a projection, with the keys of `apical info rule`", "", "", RULE_KEYS,
+     sizeof RULE_KEYS / sizeof *RULE_KEYS},
+};
+
+const struct ap_sections ap_network_sections = AP_SECTIONS(SECTIONS);

@@ -475,3 +475,13 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
     }
     return code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"record", "potentials to be recorded", "", "", REPORT_KEYS, sizeof REPORT_KEYS / sizeof *REPORT_KEYS},
+    {"probe", "a quantity per presentation, with the keys of its kind", "", "", PROBE_KEYS,
+     sizeof PROBE_KEYS / sizeof *PROBE_KEYS},
+    {"figure", "a picture, with the keys of its kind", "", "", FIGURE_KEYS,
+     sizeof FIGURE_KEYS / sizeof *FIGURE_KEYS},
+};
+
+const struct ap_sections ap_output_sections = AP_SECTIONS(SECTIONS);

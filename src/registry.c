@@ -20,6 +20,16 @@ const struct ap_table *const *ap_registry_tables(int *n)
     return TABLES;
 }
 
+const struct ap_sections *const *ap_registry_sections(int *n)
+{
+    static const struct ap_sections *const SECTIONS[] = {
+        &ap_spec_sections,    &ap_expand_sections,   &ap_cell_sections,
+        &ap_network_sections, &ap_schedule_sections, &ap_output_sections,
+    };
+    *n = sizeof SECTIONS / sizeof *SECTIONS;
+    return SECTIONS;
+}
+
 const struct ap_row *ap_registry_row(const struct ap_table *table, int i)
 {
     return (const struct ap_row *)((const char *)table->rows + (size_t)i * table->stride);

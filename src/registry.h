@@ -40,6 +40,23 @@ extern const struct ap_table ap_integrator_table; /* integrate.c */
 extern const struct ap_table ap_probe_table;      /* probe.c */
 extern const struct ap_table ap_figure_table;     /* figure.c */
 
+/* The parts of a circuit file, as rows: name, one line, keys. Each list is defined in the file that reads them. */
+struct ap_sections {
+    const struct ap_row *rows;
+    int n;
+};
+#define AP_SECTIONS(rows_)                                                                                   \
+    {                                                                                                        \
+        rows_, sizeof(rows_) / sizeof *(rows_)                                                               \
+    }
+extern const struct ap_sections ap_spec_sections;     /* spec.c */
+extern const struct ap_sections ap_expand_sections;   /* expand.c */
+extern const struct ap_sections ap_cell_sections;     /* cell.c */
+extern const struct ap_sections ap_network_sections;  /* network.c */
+extern const struct ap_sections ap_schedule_sections; /* schedule.c */
+extern const struct ap_sections ap_output_sections;   /* output.c */
+const struct ap_sections *const *ap_registry_sections(int *n);
+
 /* All of them; n receives the count. */
 const struct ap_table *const *ap_registry_tables(int *n);
 

@@ -406,3 +406,16 @@ enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s)
     one = read_integrator(e, s);
     return one != AP_OK ? one : code;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"stimulus", "of a clamped population, with the keys of its kind", "", "", STIM_KEYS,
+     sizeof STIM_KEYS / sizeof *STIM_KEYS},
+    {"block", "presentations under the same conditions", "", "", BLOCK_KEYS,
+     sizeof BLOCK_KEYS / sizeof *BLOCK_KEYS},
+    {"repeat", "a list of blocks, again and again", "", "", REPEAT_KEYS,
+     sizeof REPEAT_KEYS / sizeof *REPEAT_KEYS},
+    {"integrator", "method and tolerances, besides `kind`", "", "", INTEGRATOR_KEYS,
+     sizeof INTEGRATOR_KEYS / sizeof *INTEGRATOR_KEYS},
+};
+
+const struct ap_sections ap_schedule_sections = AP_SECTIONS(SECTIONS);

@@ -344,3 +344,11 @@ const char *ap_spec_name(const struct ap_spec *s)
 {
     return s->name;
 }
+
+static const struct ap_row SECTIONS[] = {
+    {"head", "what a circuit file begins with", "", "", HEAD_KEYS, sizeof HEAD_KEYS / sizeof *HEAD_KEYS},
+    {"circuit", "the parts of a circuit file; `microcircuit`, `stimulus` and `target` are the short form", "",
+     "", ROOT_KEYS, sizeof ROOT_KEYS / sizeof *ROOT_KEYS},
+};
+
+const struct ap_sections ap_spec_sections = AP_SECTIONS(SECTIONS);

@@ -75,25 +75,6 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
     }
 }
 
-AP_CLONES void ap_synapse_euler(size_t rows, size_t cols, double *restrict w, double *restrict d,
-                                const double *restrict post, const double *restrict pre, double eta_dt,
-                                double dt_over_tau)
-{
-    for (size_t i = 0; i < rows; i++) {
-        double *wi = w + i * cols, p = post[i];
-        if (!d) {
-            for (size_t j = 0; j < cols; j++)
-                wi[j] = fma(eta_dt, p * pre[j], wi[j]);
-            continue;
-        }
-        double *di = d + i * cols;
-        for (size_t j = 0; j < cols; j++) {
-            wi[j] = fma(eta_dt, di[j], wi[j]);
-            di[j] = fma(dt_over_tau, p * pre[j] - di[j], di[j]);
-        }
-    }
-}
-
 /* With a = h/tau, E = exp(-a) and a product that moves linearly from X0 to X1 over the step:
  *     d(h)   = E d + X0 (1 - E) + (X1 - X0) (1 - (1 - E)/a)
  *     int d  = tau (1 - E) d + X0 h (1 - (1 - E)/a) + (X1 - X0) h (1/2 - 1/a + (1 - E)/a^2)

@@ -13,20 +13,15 @@ void ap_synapse_product(size_t rows, size_t cols, const double *w, const double 
 void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
                               double *out);
 
-/* Explicit Euler of one rule on rows of a matrix: with d: w += eta*dt*d, then d += dt_over_tau*(post pre^T - d);
- * without (d NULL): w += eta*dt * post pre^T. post [rows], pre [cols]. */
-void ap_synapse_euler(size_t rows, size_t cols, double *w, double *d, const double *post, const double *pre,
-                      double eta_dt, double dt_over_tau);
-
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w += kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
  *     d  = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
 struct ap_synapse_fold {
     double kd, k0, k1, e, c0, c1;
 };
-/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
 /* Explicit Euler: only the values at the beginning of the step of length dt count. */
 struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta);
+/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
 struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta);
 void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
                       const double *post1, const double *pre1, const struct ap_synapse_fold *k);

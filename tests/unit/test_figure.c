@@ -163,7 +163,8 @@ static void test_missing_data(void **unused)
     assert_int_equal(draw("weights", folder, &files), AP_OK); /* what there is: those at the start */
     assert_int_equal(files.n, 2);
     clear(folder, &files);
-    assert_int_equal(draw(NULL, folder, &files), AP_OK); /* a run cut short: what it did not come to is left out */
+    assert_int_equal(draw(NULL, folder, &files),
+                     AP_OK); /* a run cut short: what it did not come to is left out */
     assert_true(files.n == 2 && e->n == 0);
     clear(folder, &files);
     /* A circuit that records, probes and connects nothing that a figure could show. */

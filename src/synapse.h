@@ -19,9 +19,9 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 struct ap_synapse_fold {
     double kd, k0, k1, e, c0, c1;
 };
-/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
 /* Explicit Euler: only the values at the beginning of the step of length dt count. */
 struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta);
+/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
 struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta);
 void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
                       const double *post1, const double *pre1, const struct ap_synapse_fold *k);

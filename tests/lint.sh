@@ -114,6 +114,12 @@ for circuit in circuits/*.yaml; do
     grep -q "$name" plots/README.md 2>/dev/null || say "$circuit has no caption in plots/README.md"
 done
 
+for page in README.md plots/README.md; do # every link leads to a file
+    for link in $(grep -oE '\]\([^)#]+\)' "$page" | sed 's/^](//; s/)$//' | grep -v '://'); do
+        [ -e "$(dirname "$page")/$link" ] || say "$page links to $link, which does not exist"
+    done
+done
+
 # 7. The project speaks of itself alone.
 git grep -nE '(/work/|/root/|/home/)' -- . ':!tests/lint.sh' && say "a path of one machine"
 

@@ -49,15 +49,20 @@ static enum ap_code choose(struct ap_err *e, struct comparing *c)
     for (int i = c->first; i < c->last; i++) {
         const struct ap_block_spec *b = &s->block[s->program[i]];
         c->total += c->o->block && c->o->presentations ? c->o->presentations : (uint64_t)b->presentations;
-        taught = taught || b->teacher;
     }
     if (c->o->presentations && c->o->presentations < c->total)
         c->total = c->o->presentations;
+    uint64_t before = 0; /* presentations of earlier blocks */
+    for (int i = c->first; i < c->last && before < c->total; i++) {
+        taught = taught || s->block[s->program[i]].teacher;
+        before += (uint64_t)s->block[s->program[i]].presentations;
+    }
     if (taught)
         return AP_OK;
-    return ap_err_add(e, AP_EUSAGE, NULL, "choose a block whose `teacher` is on",
-                      "%s%s: the teacher is off, so there is no error to compare",
-                      c->o->block ? "block " : "the schedule", c->o->block ? c->o->block : "");
+    return ap_err_add(e, AP_EUSAGE, NULL, "choose a block whose `teacher` is on, or more presentations",
+                      "%s%s, %llu presentations: the teacher is off, so there is no error to compare",
+                      c->o->block ? "block " : "the schedule", c->o->block ? c->o->block : "",
+                      (unsigned long long)c->total);
 }
 
 static enum ap_code simulate(struct ap_err *e, struct comparing *c)

@@ -77,6 +77,8 @@ check "it is replaced when asked" says "of 2 analysed, of 2" 0 "$APICAL" errors 
     --presentations 2 --out "$work/b" --overwrite
 check "an unknown block" says "did you mean 'learning'" 2 "$APICAL" errors "$circuit" --block learnin --out "$work/c"
 check "a block without teacher" says "the teacher is off" 2 "$APICAL" errors "$circuit" --block quiet --out "$work/c"
+check "too few presentations to meet the teacher" says "1 presentations: the teacher is off" 2 \
+    "$APICAL" errors "$circuit" --presentations 1 --out "$work/c"
 check "nothing was written" [ ! -e "$work/c" ]
 check "a probe of the output" says "output is no hidden layer" 2 "$APICAL" check "$circuit" --set probes.0.of=output
 check "a probe of no matrix" says "is no matrix of the feedforward network" 2 \

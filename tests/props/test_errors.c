@@ -104,11 +104,15 @@ static void table(const char *transfer, bool logistic)
                   (i < 4 ? 0.15 : 0.4))) /* the potentials themselves are rounded */
                 fail_msg("column %d falls by %.3g from g = %g to %g", k, last[k] / now[k], G[i - 1], G[i]);
         memcpy(last, now, sizeof last);
+        if (i == 4)
+            assert_true(MEAN(rows[i], steady, 1) < MEAN(rows[i], angle, 1) / 30);
         for (int seed = 0; seed < DRAWS; seed++)
             for (int k = 1; k <= 2; k++) { /* every draw */
                 const struct row *r = &rows[i][seed];
                 assert_true(r->steady[k] < 5 * (i == 0 ? 1 : 3 * lambda));
                 assert_true(r->apical[k] < 6);
+                if (i == 4) /* hidden 1: a signal of lambda^3, below the last digits of the rates */
+                    assert_true(r->steady[k] < 1e-3);
                 if (i == 3) /* weak-feedback limit: lambda 7e-4 */
                     assert_true(r->steady[k] < 1 && r->apical[k] < 1 && r->steady[k] < 0.02);
                 if (i < 2) /* while digits are plenty the rule's own signal says the same */

@@ -17,6 +17,11 @@
 
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
 {
+    for (int i = 0; i < c->spec->n_intervention; i++) { /* the closed form knows no interventions */
+        const struct ap_intervention_spec *v = &c->spec->intervention[i];
+        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
+            return false;
+    }
     const struct ap_pop *pre = &c->pop[p->pre];
     bool potential =
         strcmp(pre->spec->transfer->row.name, "linear") == 0; /* then the rate is the potential */

@@ -152,7 +152,7 @@ static enum ap_code adams_create(struct ap_err *e, struct ap_integrator *g)
 static enum ap_code cvode_begin(struct ap_err *e, struct ap_integrator *g)
 {
     struct cvode *k = g->own;
-    if (CVodeReInit(k->memory, 0, k->y) != CV_SUCCESS ||
+    if (CVodeReInit(k->memory, g->t, k->y) != CV_SUCCESS ||
         CVodeSetInitStep(k->memory, g->spec->step / 10) != CV_SUCCESS)
         return refused(e, g, "begin a presentation");
     return AP_OK;
@@ -223,6 +223,7 @@ static enum ap_code euler_step(struct ap_err *e, struct ap_integrator *g, double
         for (int p = 0; p < c->n_pop; p++)
             if (!c->pop[p].clamped)
                 ap_noise_white(c, p, g->white_step, dt, g->y + c->pop[p].comp[0].state);
+    ap_intervene_hold(&g->rhs->act, g->y); /* noise does not move what is held */
     g->white_step++;
     g->t = dt == g->spec->step ? g->t + dt : stop;
     return AP_OK;
@@ -291,6 +292,11 @@ void ap_integrate_free(struct ap_integrator *g)
 enum ap_code ap_integrate_begin(struct ap_err *e, struct ap_integrator *g)
 {
     g->t = g->t_before = 0;
+    return g->row->begin(e, g);
+}
+
+enum ap_code ap_integrate_restart(struct ap_err *e, struct ap_integrator *g)
+{
     return g->row->begin(e, g);
 }
 

@@ -37,6 +37,9 @@ void ap_integrate_free(struct ap_integrator *g);
 /* A presentation begins: t = 0, history forgotten, so that a resumed run and a straight one do the same. */
 enum ap_code ap_integrate_begin(struct ap_err *e, struct ap_integrator *g);
 
+/* The right-hand side jumps at g->t, or the state was changed: history forgotten. */
+enum ap_code ap_integrate_restart(struct ap_err *e, struct ap_integrator *g);
+
 /* One accepted step, not beyond `stop`. Afterwards g->t, g->t_before, g->y hold. AP_ENUMERIC names what failed. */
 enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double stop);
 

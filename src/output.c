@@ -30,8 +30,8 @@ static int items(const struct ap_node *n)
 }
 
 /* Blocks by name into during[n_block]; no node: all of them. */
-static enum ap_code read_during(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
-                                bool **during)
+enum ap_code ap_spec_during(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
+                            bool **during)
 {
     *during = ap_mem_arena_take(e, &s->tree.arena, (size_t)s->n_block + 1, sizeof **during);
     if (!*during)
@@ -82,7 +82,7 @@ static enum ap_code read_selections(struct ap_err *e, struct ap_spec *s, struct 
 }
 
 /* `section` of the root as a list, a single map standing for a list of one. */
-static enum ap_code root_list(struct ap_err *e, struct ap_spec *s, const char *section, struct ap_node **list)
+enum ap_code ap_spec_list(struct ap_err *e, struct ap_spec *s, const char *section, struct ap_node **list)
 {
     *list = ap_yamlin_child(s->tree.root, section);
     if (!*list || (*list)->kind == AP_NODE_LIST)
@@ -132,7 +132,7 @@ static enum ap_code read_report(struct ap_err *e, struct ap_spec *s, struct ap_r
         return code;
     if (k.of && read_selections(e, s, k.of, what, &r->of, &r->n_of) != AP_OK)
         code = AP_EUSAGE;
-    if (read_during(e, s, k.during, what, &r->during) != AP_OK)
+    if (ap_spec_during(e, s, k.during, what, &r->during) != AP_OK)
         code = AP_EUSAGE;
     for (int i = 0; i < r->n_of; i++)
         for (int j = 0; j < i; j++)
@@ -191,8 +191,8 @@ static const struct ap_key PROBE_OTHER = {"other",   AP_KEY_TEXT, AP_DIM_NONE,
                                           0,         NULL,        "name of the projection to compare with"};
 #undef OF
 
-static enum ap_code need_projection(struct ap_err *e, const struct ap_spec *s, struct ap_node *n,
-                                    const char *what, int *out)
+enum ap_code ap_spec_need_projection(struct ap_err *e, const struct ap_spec *s, struct ap_node *n,
+                                     const char *what, int *out)
 {
     *out = ap_spec_projection(s, n->text);
     if (*out >= 0)
@@ -308,9 +308,10 @@ static enum ap_code read_probe(struct ap_err *e, struct ap_spec *s, struct ap_pr
     if (k.target &&
         ap_spec_select(e, s, &ap_yamlin_child(n, "target")->at, what, k.target, &p->target) != AP_OK)
         code = AP_EUSAGE;
-    if (k.projection && need_projection(e, s, ap_yamlin_child(n, "projection"), what, &p->proj) != AP_OK)
+    if (k.projection &&
+        ap_spec_need_projection(e, s, ap_yamlin_child(n, "projection"), what, &p->proj) != AP_OK)
         code = AP_EUSAGE;
-    if (k.other && need_projection(e, s, ap_yamlin_child(n, "other"), what, &p->other) != AP_OK)
+    if (k.other && ap_spec_need_projection(e, s, ap_yamlin_child(n, "other"), what, &p->other) != AP_OK)
         code = AP_EUSAGE;
     if (!k.name) {
         char name[192];
@@ -348,7 +349,7 @@ static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap
         struct ap_node *one = item(n, i);
         AP_TRY(ap_schema_expect(e, one, what, AP_NODE_SCALAR));
         int found = -1;
-        if (!probes && need_projection(e, s, one, what, &found) != AP_OK)
+        if (!probes && ap_spec_need_projection(e, s, one, what, &found) != AP_OK)
             code = AP_EUSAGE;
         if (!probes && found >= 0 && s->proj[found].nudges)
             code = ap_err_add(e, AP_EUSAGE, &one->at, NULL, "%s: %s is a nudging and has no weights", what,
@@ -438,7 +439,7 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
         code = AP_EUSAGE;
     if (f->probe_node && resolve_names(e, s, f->probe_node, what, true, &f->probe, &f->n_probe) != AP_OK)
         code = AP_EUSAGE;
-    if (read_during(e, s, f->during_node, what, &f->during) != AP_OK)
+    if (ap_spec_during(e, s, f->during_node, what, &f->during) != AP_OK)
         code = AP_EUSAGE;
     if (code == AP_OK && f->row->check && probes_known)
         code = f->row->check(e, s, f);
@@ -449,9 +450,9 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
 enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
 {
     struct ap_node *record, *probes, *figures;
-    AP_TRY(root_list(e, s, "record", &record));
-    AP_TRY(root_list(e, s, "probes", &probes));
-    AP_TRY(root_list(e, s, "figures", &figures));
+    AP_TRY(ap_spec_list(e, s, "record", &record));
+    AP_TRY(ap_spec_list(e, s, "probes", &probes));
+    AP_TRY(ap_spec_list(e, s, "figures", &figures));
     s->report = ap_mem_arena_take(e, &s->tree.arena, (size_t)(record ? record->n : 0) + 1, sizeof *s->report);
     s->probe = ap_mem_arena_take(e, &s->tree.arena, (size_t)(probes ? probes->n : 0) + 1, sizeof *s->probe);
     s->figure =

@@ -220,8 +220,12 @@ static void draw_spans(struct ap_panel *p)
         if (!(to > from))
             continue;
         int x0 = (int)floor(from + 0.5), x1 = (int)floor(to + 0.5);
-        ap_canvas_fill(p->canvas, (struct ap_canvas_rect){x0, p->plot.y, x1 - x0, p->plot.h},
-                       (struct ap_cmap_rgb){0xE9, 0xEC, 0xF1}, 255);
+        bool within = false; /* another stretch: darker, to be seen on it */
+        for (size_t k = 0; k < i; k++)
+            within = within || (l->spans[k].x0 < l->spans[i].x1 && l->spans[i].x0 < l->spans[k].x1);
+        ap_canvas_fill(
+            p->canvas, (struct ap_canvas_rect){x0, p->plot.y, x1 - x0, p->plot.h},
+            within ? (struct ap_cmap_rgb){0xD2, 0xD9, 0xE6} : (struct ap_cmap_rgb){0xE9, 0xEC, 0xF1}, 255);
         int room = x1 - x0 > 60 * s ? x1 - x0 : 60 * s;
         add_label(p, labels, &n_labels, (from + to) / 2, room, l->spans[i].label);
     }

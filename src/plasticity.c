@@ -40,11 +40,11 @@ bool ap_plasticity_acts(const struct ap_plasticity *x)
     return false;
 }
 
-void ap_plasticity_begin(struct ap_plasticity *x)
+void ap_plasticity_begin(struct ap_plasticity *x, double t)
 {
     ap_rhs_signals(x->rhs);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
-    ap_rhs_drift(x->rhs, 0);
+    ap_rhs_drift(x->rhs, t);
 }
 
 /* The coefficients of one step of a rule. */

@@ -15,8 +15,9 @@ void ap_plasticity_free(struct ap_plasticity *x);
 /* Whether any rule acts in this presentation on held weights. */
 bool ap_plasticity_acts(const struct ap_plasticity *x);
 
-/* The fields of rhs are those at t = 0: keeps their signals. */
-void ap_plasticity_begin(struct ap_plasticity *x);
+/* A presentation begins (t = 0), or an intervention begins or ends: the fields of rhs are those at t; keeps their signals.
+ */
+void ap_plasticity_begin(struct ap_plasticity *x, double t);
 
 /* The fields of rhs are those at time t, the end of a step of length h: updates weights and low-passed products. */
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h);

@@ -144,6 +144,11 @@ enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct a
     return AP_OK;
 }
 
+void ap_record_edge(struct ap_recorder *r)
+{
+    probe_now(r, true, false, r->last);
+}
+
 void ap_record_step(struct ap_recorder *r, double h, bool adaptive)
 {
     probe_now(r, true, false, r->now);

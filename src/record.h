@@ -34,6 +34,9 @@ enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const stru
 /* Samples that fall into [g->t_before, g->t); evaluates the right-hand side's fields there. */
 enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct ap_integrator *g);
 
+/* Fields jump where an intervention begins or ends: time averages go on from those of now. */
+void ap_record_edge(struct ap_recorder *r);
+
 /* Time averages: adds a step of length h. adaptive: fields are those at its end; else at its beginning. */
 void ap_record_step(struct ap_recorder *r, double h, bool adaptive);
 

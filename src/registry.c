@@ -13,8 +13,8 @@
 const struct ap_table *const *ap_registry_tables(int *n)
 {
     static const struct ap_table *const TABLES[] = {
-        &ap_cell_table,     &ap_transfer_table,   &ap_signal_table, &ap_rule_table,   &ap_init_table,
-        &ap_stimulus_table, &ap_integrator_table, &ap_probe_table,  &ap_figure_table,
+        &ap_cell_table,     &ap_transfer_table,   &ap_signal_table,       &ap_rule_table,  &ap_init_table,
+        &ap_stimulus_table, &ap_integrator_table, &ap_intervention_table, &ap_probe_table, &ap_figure_table,
     };
     *n = sizeof TABLES / sizeof *TABLES;
     return TABLES;
@@ -58,7 +58,7 @@ const struct ap_row *ap_registry_need(struct ap_err *e, const struct ap_table *t
                         : table == &ap_init_table   ? "start of weights"
                                                     : table->thing;
     bool by_kind = table == &ap_rule_table || table == &ap_stimulus_table || table == &ap_integrator_table ||
-                   table == &ap_probe_table ||
+                   table == &ap_probe_table || table == &ap_intervention_table ||
                    table == &ap_figure_table; /* stimuli, probes and figures have names too */
     ap_err_add(e, AP_EUSAGE, at, ap_schema_suggest(name, names, n, hint), "%s: there is no %s%s '%s'", what,
                by_kind ? "kind of " : "", thing, name);

@@ -1,4 +1,4 @@
-/* registry.h: the tables of descriptors. Every transfer function, signal, rule, stimulus, probe, figure and
+/* registry.h: the tables of descriptors. Every transfer function, signal, rule, stimulus, intervention, probe, figure and
  * integrator is one row of a table in the file that implements it. Parser, validator, `apical info` and the tests
  * walk the same rows. A row type begins with struct ap_row, so that all tables are read alike. */
 #ifndef AP_REGISTRY_H
@@ -30,15 +30,16 @@ struct ap_table {
 #define AP_SHARED(keys_) .shared = keys_, .n_shared = sizeof(keys_) / sizeof *(keys_)
 
 /* Each is defined in the file named behind it. */
-extern const struct ap_table ap_cell_table;       /* cell.c */
-extern const struct ap_table ap_transfer_table;   /* transfer.c */
-extern const struct ap_table ap_signal_table;     /* signal.c */
-extern const struct ap_table ap_rule_table;       /* rule.c */
-extern const struct ap_table ap_init_table;       /* weights.c */
-extern const struct ap_table ap_stimulus_table;   /* stimulus.c */
-extern const struct ap_table ap_integrator_table; /* integrate.c */
-extern const struct ap_table ap_probe_table;      /* probe.c */
-extern const struct ap_table ap_figure_table;     /* figure.c */
+extern const struct ap_table ap_cell_table;         /* cell.c */
+extern const struct ap_table ap_transfer_table;     /* transfer.c */
+extern const struct ap_table ap_signal_table;       /* signal.c */
+extern const struct ap_table ap_rule_table;         /* rule.c */
+extern const struct ap_table ap_init_table;         /* weights.c */
+extern const struct ap_table ap_stimulus_table;     /* stimulus.c */
+extern const struct ap_table ap_integrator_table;   /* integrate.c */
+extern const struct ap_table ap_intervention_table; /* intervention.c */
+extern const struct ap_table ap_probe_table;        /* probe.c */
+extern const struct ap_table ap_figure_table;       /* figure.c */
 
 /* The parts of a circuit file, as rows: name, one line, keys. Each list is defined in the file that reads them. */
 struct ap_sections {

@@ -30,6 +30,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
     if (!r->block || !r->w || !r->d)
         return AP_EMEMORY;
     AP_TRY(ap_afferent_init(e, &r->afferent, c));
+    AP_TRY(ap_intervene_init(e, &r->act, c));
     double *next = r->block;
     const struct {
         double **array;
@@ -53,6 +54,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
 void ap_rhs_free(struct ap_rhs *r)
 {
     ap_afferent_free(&r->afferent);
+    ap_intervene_free(&r->act);
     ap_mem_free(r->block);
     ap_mem_free(r->w);
     ap_mem_free(r->d);
@@ -72,12 +74,35 @@ static void bind_weights(struct ap_rhs *r, const double *y)
     }
 }
 
-/* What a projection sends: rates, or potentials of a dynamic or clamped compartment. */
-static const double *sent(const struct ap_circuit *c, const struct ap_proj *p, const double *v,
-                          const double *rate)
+/* What a population sends: rates, or potentials of a dynamic or clamped compartment. */
+static const double *straight(const struct ap_circuit *c, const struct ap_proj *p, const double *v,
+                              const double *rate)
 {
     const struct ap_pop *pre = &c->pop[p->pre];
     return p->pre_comp < 0 ? rate + pre->rate : v + pre->comp[p->pre_comp].value;
+}
+
+/* What arrives at the columns of a projection, v and rate being fields or (tangent) their changes. */
+static const double *sent(const struct ap_rhs *r, int proj, const double *v, const double *rate, bool tangent)
+{
+    if (r->act.map[proj])
+        return (tangent ? r->act.dx : r->act.x) + r->act.x_at[proj];
+    return straight(r->c, &r->c->proj[proj], v, rate);
+}
+
+/* The same, gathered by the permutation of a shuffle. */
+static void gather(const struct ap_rhs *r, int proj, const double *v, const double *rate, double *to)
+{
+    const uint32_t *map = r->act.map[proj];
+    const double *x = straight(r->c, &r->c->proj[proj], v, rate);
+    for (size_t j = 0; map && j < r->c->proj[proj].cols; j++)
+        to[r->act.x_at[proj] + j] = x[map[j]];
+}
+
+static void fill(size_t n, double value, double *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = value;
 }
 
 /* Stage 1: potentials that are known without any synapse, and the rates. */
@@ -87,8 +112,11 @@ static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double 
     size_t n = t->last - t->first;
     for (int k = 0; k < p->n_comp; k++) {
         const struct ap_comp *m = &p->comp[k];
+        const struct ap_intervene_comp *a = ap_intervene_of(&r->act, t->pop, k);
         double *v = r->v + m->value + t->first;
-        if (m->kind == AP_COMP_DYNAMIC)
+        if (a && a->clamp && m->kind == AP_COMP_DYNAMIC)
+            fill(n, a->value, v);
+        else if (m->kind == AP_COMP_DYNAMIC)
             memcpy(v, y + m->state + t->first, n * sizeof *v);
         else if (m->kind == AP_COMP_CLAMPED) {
             const double *from = r->clamp_from + p->rate + t->first, *to = r->clamp_to + p->rate + t->first;
@@ -98,6 +126,62 @@ static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double 
     }
     p->spec->transfer->rate(p->spec->transfer_param, n, r->v + p->comp[0].value + t->first,
                             r->rate + p->rate + t->first);
+    if (r->act.silent[t->pop])
+        fill(n, 0, r->rate + p->rate + t->first);
+}
+
+/* An instantaneous compartment of neurons [first, last): v = input + other compartments, then what is done to it. */
+static void compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last, const double *input,
+                    bool tangent, double *v_all)
+{
+    const struct ap_pop *p = &r->c->pop[pop];
+    const struct ap_comp *m = &p->comp[comp];
+    const struct ap_intervene_comp *act = ap_intervene_of(&r->act, pop, comp);
+    size_t n = last - first;
+    double *v = v_all + m->value + first;
+    memcpy(v, input + m->value + first, n * sizeof *v);
+    for (int a = 0; a < m->n_adds; a++) {
+        const double *other = v_all + p->comp[m->adds[a]].value + first;
+        for (size_t i = 0; i < n; i++)
+            v[i] += other[i];
+    }
+    if (!act)
+        return;
+    double pull = tangent ? 0 : act->pull;
+    for (size_t i = 0; act->g > 0 && i < n; i++)
+        v[i] = (v[i] + pull) / (1 + act->g);
+    if (act->mean) /* only whole populations come here with it */
+        ap_intervene_mean(n, v);
+    if (act->clamp)
+        fill(n, tangent ? 0 : act->value, v);
+}
+
+/* Whether a mean over the population is to be taken: then its compartments wait for all rows. */
+static bool takes_mean(const struct ap_rhs *r, int pop)
+{
+    bool mean = false;
+    for (int k = 0; r->act.means && k < r->c->pop[pop].n_comp; k++)
+        mean = mean || ap_intervene_of(&r->act, pop, k)->mean;
+    return mean;
+}
+
+/* The instantaneous compartments of a population with a mean, all rows at once. */
+static void compose_whole(const struct ap_rhs *r, int pop, const double *input, bool tangent, double *v_all)
+{
+    const struct ap_pop *p = &r->c->pop[pop];
+    for (int o = 0; takes_mean(r, pop) && o < p->n_comp; o++)
+        if (p->comp[p->cell->order[o]].kind == AP_COMP_INSTANTANEOUS)
+            compose(r, pop, p->cell->order[o], 0, p->n, input, tangent, v_all);
+}
+
+/* Dynamic compartments with a mean move together. */
+static void average_whole(const struct ap_rhs *r, int pop, double *dy)
+{
+    const struct ap_pop *p = &r->c->pop[pop];
+    for (int k = 0; takes_mean(r, pop) && k < p->n_comp; k++)
+        if (p->comp[k].kind == AP_COMP_DYNAMIC && ap_intervene_of(&r->act, pop, k)->mean &&
+            !ap_intervene_of(&r->act, pop, k)->clamp)
+            ap_intervene_mean(p->n, dy + p->comp[k].state);
 }
 
 /* Stage 2a: weighted sums, and from them the instantaneous compartments. */
@@ -107,6 +191,8 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
+    bool waits = takes_mean(r, t->pop);
+    double part[256];
     for (int o = 0; o < p->n_comp; o++) {
         const struct ap_comp *m = &p->comp[p->cell->order[o]];
         double *in = input + m->value + t->first;
@@ -114,8 +200,19 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
             memset(in, 0, n * sizeof *in);
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
-            const double *x = sent(r->c, q, v_all, rate), *rows = w[m->sum[s]] + t->first * q->cols;
+            const double *x = sent(r, m->sum[s], v_all, rate, false);
+            const double *rows = w[m->sum[s]] + t->first * q->cols;
             const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
+            double factor = r->act.factor[m->sum[s]];
+            if (r->act.any && factor != 1) { /* never an afferent */
+                if (q->spec->connect == AP_CONNECT_DENSE)
+                    ap_synapse_product(n, q->cols, rows, x, 0, part);
+                for (size_t i = 0; i < n; i++)
+                    in[i] =
+                        (s > 0 ? in[i] : 0) +
+                        factor * (q->spec->connect == AP_CONNECT_DENSE ? part[i] : rows[i] * x[t->first + i]);
+                continue;
+            }
             if (f) { /* a constant and a fading part, carried from step to step */
                 const double *wa = f->wa + t->first, *wb = f->wb + t->first;
                 double left = decay[q->pre];
@@ -132,15 +229,8 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
             for (size_t i = 0; i < n; i++)
                 in[i] = fma(time - r->drift_from, drift[i], in[i]);
         }
-        if (m->kind != AP_COMP_INSTANTANEOUS)
-            continue;
-        double *v = v_out + m->value + t->first;
-        memcpy(v, in, n * sizeof *v);
-        for (int a = 0; a < m->n_adds; a++) {
-            const double *other = v_out + p->comp[m->adds[a]].value + t->first;
-            for (size_t i = 0; i < n; i++)
-                v[i] += other[i];
-        }
+        if (m->kind == AP_COMP_INSTANTANEOUS && !waits)
+            compose(r, t->pop, p->cell->order[o], t->first, t->last, input, false, v_out);
     }
 }
 
@@ -154,7 +244,7 @@ static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const s
         if (q->spec->gate == AP_GATE_TEACHER && !r->now.teacher)
             continue;
         const double *source = v_all + r->c->pop[q->pre].comp[q->pre_comp].value + t->first;
-        double g = q->spec->conductance;
+        double g = q->spec->conductance * r->act.factor[m->nudge[k]];
         if (q->spec->form == AP_NUDGE_CURRENT ||
             tangent) { /* both forms have the derivative of the current form */
             for (size_t i = 0; i < t->last - t->first; i++)
@@ -194,10 +284,15 @@ static void stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, d
             for (size_t i = 0; i < n; i++)
                 out[i] += m->drive * in[i];
         add_nudging(r, m, t, v_all, tangent, out);
+        const struct ap_intervene_comp *a = ap_intervene_of(&r->act, t->pop, k);
+        for (size_t i = 0; a && a->g > 0 && i < n; i++)
+            out[i] += (tangent ? 0 : a->pull) - a->g * v[i];
         for (size_t i = 0; i < n; i++)
             out[i] *= m->inv_c;
         if (k == 0 && !tangent && r->noise && r->now.noise)
             ap_noise_add(r->noise, t->pop, time, t->first, t->last, out);
+        if (a && a->clamp)
+            fill(n, 0, out);
     }
 }
 
@@ -220,6 +315,18 @@ static struct ap_signal_view view_of(const struct ap_rhs *r, const struct ap_sig
     };
 }
 
+/* A shuffled projection's rule sees the neurons that its columns belong to. */
+static void permute(struct ap_rhs *r, int proj, double *signals)
+{
+    const struct ap_proj *p = &r->c->proj[proj];
+    const uint32_t *map = r->act.map[proj];
+    double *pre = signals + p->pre_signal.at, *copy = r->scratch + p->pre_signal.at;
+    if (map)
+        memcpy(copy, pre, p->cols * sizeof *pre);
+    for (size_t j = 0; map && j < p->cols; j++)
+        pre[j] = copy[map[j]];
+}
+
 static void signals_of(struct ap_rhs *r, int proj)
 {
     const struct ap_proj *p = &r->c->proj[proj];
@@ -229,6 +336,7 @@ static void signals_of(struct ap_rhs *r, int proj)
                           pre = view_of(r, &p->pre_signal, p->pre);
     p->post_signal.row->value(&post, r->signal + p->post_signal.at);
     p->pre_signal.row->value(&pre, r->signal + p->pre_signal.at);
+    permute(r, proj, r->signal);
 }
 
 void ap_rhs_signals(struct ap_rhs *r)
@@ -254,6 +362,7 @@ static void signal_changes_of(struct ap_rhs *r, int proj)
         };
         side[k]->row->change(&v, &d, r->dsignal + side[k]->at);
     }
+    permute(r, proj, r->dsignal);
 }
 
 /* ---- coupled weights ------------------------------------------------------------------------------- */
@@ -318,7 +427,9 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
             if (!q->plastic || !r->now.plastic[m->sum[s]])
                 continue;
-            const double *x = sent(r->c, q, r->v, r->rate), *post = r->signal + q->post_signal.at + t->first;
+            const double *x = sent(r, m->sum[s], r->v, r->rate, false);
+            const double *post = r->signal + q->post_signal.at + t->first;
+            double eta = q->eta * r->act.factor[m->sum[s]];
             const double *pre = r->signal + q->pre_signal.at;
             const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
             if (f)
@@ -327,16 +438,16 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
             else if (q->spec->connect == AP_CONNECT_ONE) {
                 for (size_t i = 0; i < n; i++)
                     out[i] +=
-                        q->eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
+                        eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
             } else if (q->d) {
                 ap_synapse_product(n, q->cols, q->d + t->first * q->cols, x, 0, part);
                 for (size_t i = 0; i < n; i++)
-                    out[i] += q->eta * part[i];
+                    out[i] += eta * part[i];
             } else {
                 double overlap;
                 ap_synapse_product(1, q->cols, pre, x, 0, &overlap);
                 for (size_t i = 0; i < n; i++)
-                    out[i] += q->eta * post[i] * overlap;
+                    out[i] += eta * post[i] * overlap;
             }
         }
     }
@@ -371,11 +482,29 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 #pragma omp for schedule(static)
         for (int k = 0; k < c->n_task; k++)
             stage_rates(r, &c->task[k], y, decay);
+        if (r->act.maps) {
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj; k++)
+                gather(r, k, r->v, r->rate, r->act.x);
+        }
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
             stage_sums(r, &c->task[k], t, decay, r->w, r->v, r->rate, r->input, r->v);
-            if (dy)
+            if (dy && !r->act.means)
                 stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
+        }
+        if (r->act.means) {
+#pragma omp for schedule(static, 1)
+            for (int p = 0; p < c->n_pop; p++)
+                compose_whole(r, p, r->input, false, r->v);
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_task; k++)
+                if (dy)
+                    stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
+#pragma omp for schedule(static, 1)
+            for (int p = 0; p < c->n_pop; p++)
+                if (dy)
+                    average_whole(r, p, dy);
         }
         if (weights) {
 #pragma omp for schedule(static, 1)
@@ -404,9 +533,30 @@ void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
         const struct ap_pop *pop = &c->pop[p];
         pop->spec->transfer->slope(pop->spec->transfer_param, pop->n, r->v + pop->comp[0].value,
                                    r->slope + pop->rate);
+        if (r->act.silent[p])
+            fill(pop->n, 0, r->slope + pop->rate);
     }
     if (c->coupled)
         ap_rhs_signals(r);
+}
+
+/* What a scaled projection adds to the changed sums. */
+static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int proj, double factor,
+                           const double *v, double *in)
+{
+    const struct ap_proj *q = &r->c->proj[proj];
+    bool dense = q->spec->connect == AP_CONNECT_DENSE, changes = !r->c->pop[q->pre].clamped;
+    const double *const x[2] = {sent(r, proj, r->dv, r->drate, true), sent(r, proj, r->v, r->rate, false)};
+    const double *const w[2] = {changes ? r->w[proj] : NULL,
+                                r->c->coupled && q->plastic ? v + q->w_state : NULL};
+    double part[256];
+    for (int k = 0; k < 2; k++) {
+        const double *rows = w[k] ? w[k] + t->first * q->cols : NULL;
+        if (rows && dense)
+            ap_synapse_product(t->last - t->first, q->cols, rows, x[k], 0, part);
+        for (size_t i = 0; rows && i < t->last - t->first; i++)
+            in[i] += factor * (dense ? part[i] : rows[i] * x[k][t->first + i]);
+    }
 }
 
 /* Sums of changed rates by the weights, plus (coupled) rates by changed weights; clamped populations do not change. */
@@ -414,6 +564,7 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
+    bool waits = takes_mean(r, t->pop);
     for (int o = 0; o < p->n_comp; o++) {
         const struct ap_comp *m = &p->comp[p->cell->order[o]];
         double *in = r->dinput + m->value + t->first;
@@ -421,7 +572,13 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
             bool dense = q->spec->connect == AP_CONNECT_DENSE;
-            const double *dx = sent(r->c, q, r->dv, r->drate), *x = sent(r->c, q, r->v, r->rate);
+            const double *dx = sent(r, m->sum[s], r->dv, r->drate, true);
+            const double *x = sent(r, m->sum[s], r->v, r->rate, false);
+            double factor = r->act.factor[m->sum[s]];
+            if (r->act.any && factor != 1) {
+                tangent_scaled(r, t, m->sum[s], factor, v, in);
+                continue;
+            }
             const double *w = r->w[m->sum[s]] + t->first * q->cols;
             if (!r->c->pop[q->pre].clamped && dense)
                 ap_synapse_product(n, q->cols, w, dx, 1, in);
@@ -437,15 +594,8 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
                 for (size_t i = 0; i < n; i++)
                     in[i] += dw[i] * x[t->first + i];
         }
-        if (m->kind != AP_COMP_INSTANTANEOUS)
-            continue;
-        double *dv = r->dv + m->value + t->first;
-        memcpy(dv, in, n * sizeof *dv);
-        for (int a = 0; a < m->n_adds; a++) {
-            const double *other = r->dv + p->comp[m->adds[a]].value + t->first;
-            for (size_t i = 0; i < n; i++)
-                dv[i] += other[i];
-        }
+        if (m->kind == AP_COMP_INSTANTANEOUS && !waits)
+            compose(r, t->pop, p->cell->order[o], t->first, t->last, r->dinput, true, r->dv);
     }
 }
 
@@ -455,8 +605,11 @@ static void tangent_rates(struct ap_rhs *r, const struct ap_task *t, const doubl
     size_t n = t->last - t->first;
     for (int k = 0; k < p->n_comp; k++) {
         const struct ap_comp *m = &p->comp[k];
+        const struct ap_intervene_comp *a = ap_intervene_of(&r->act, t->pop, k);
         double *dv = r->dv + m->value + t->first;
-        if (m->kind == AP_COMP_DYNAMIC)
+        if (a && a->clamp && m->kind == AP_COMP_DYNAMIC)
+            fill(n, 0, dv);
+        else if (m->kind == AP_COMP_DYNAMIC)
             memcpy(dv, v + m->state + t->first, n * sizeof *dv);
         else if (m->kind == AP_COMP_CLAMPED)
             memset(dv, 0, n * sizeof *dv);
@@ -477,10 +630,27 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
 #pragma omp for schedule(static)
         for (int k = 0; k < c->n_task; k++)
             tangent_rates(r, &c->task[k], v);
+        if (r->act.maps) {
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_proj; k++)
+                gather(r, k, r->dv, r->drate, r->act.dx);
+        }
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
             tangent_sums(r, &c->task[k], v);
-            stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+            if (!r->act.means)
+                stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+        }
+        if (r->act.means) {
+#pragma omp for schedule(static, 1)
+            for (int p = 0; p < c->n_pop; p++)
+                compose_whole(r, p, r->dinput, true, r->dv);
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < c->n_task; k++)
+                stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+#pragma omp for schedule(static, 1)
+            for (int p = 0; p < c->n_pop; p++)
+                average_whole(r, p, jv);
         }
         if (weights) {
 #pragma omp for schedule(static, 1)

@@ -5,6 +5,7 @@
 
 #include "circuit.h"
 #include "afferent.h"
+#include "intervene.h"
 #include "noise.h"
 
 /* What holds during one presentation. */
@@ -20,6 +21,7 @@ struct ap_rhs {
     /* A clamped potential at time t is to + (from - to) exp(-t/tau). */
     double *clamp_from, *clamp_to; /* [n_rate] */
     double *clamp_tau;             /* [n_pop] */
+    struct ap_intervene act;       /* interventions in force */
     struct ap_afferents afferent;  /* sums from clamped populations */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */

@@ -11,11 +11,12 @@
 
 /* The values are part of every result: never renumber. */
 enum ap_rng_purpose {
-    AP_RNG_WEIGHTS = 1, /* initial weights */
-    AP_RNG_PATTERN = 2, /* drawn inputs and targets */
-    AP_RNG_NOISE = 3,   /* noise of the potentials */
-    AP_RNG_ORDER = 4,   /* order of presentation */
-    AP_RNG_TEACHER = 5, /* weights of a teacher network */
+    AP_RNG_WEIGHTS = 1,      /* initial weights */
+    AP_RNG_PATTERN = 2,      /* drawn inputs and targets */
+    AP_RNG_NOISE = 3,        /* noise of the potentials */
+    AP_RNG_ORDER = 4,        /* order of presentation */
+    AP_RNG_TEACHER = 5,      /* weights of a teacher network */
+    AP_RNG_INTERVENTION = 6, /* permutations */
 };
 
 /* One stream of 2^64 values. Any seed is good, 0 too. entity: which projection, population, epoch... */

@@ -201,31 +201,27 @@ static void reset_state(struct ap_sim *x)
             memset(c->proj[i].d, 0, c->proj[i].rows * c->proj[i].cols * sizeof(double));
 }
 
-enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uint64_t k)
+/* The interventions of the stretch that begins at time t come into force. */
+static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, double t)
 {
-    int block = x->spec->program[program];
-    const struct ap_block_spec *b = &x->spec->block[block];
-    if (k == 0 && b->restart)
-        x->shown[block] = 0;
-    uint64_t pattern = set_patterns(x, b, x->shown[block]++);
-    x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
-    if (x->rhs.noise)
-        ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
-    if (b->reset)
-        reset_state(x);
+    ap_intervene_set(&x->rhs.act, b, t);
+    ap_intervene_hold(&x->rhs.act, x->g.y);
+    x->rhs.now.plastic = x->rhs.act.plastic;
+    x->rhs.drifts = false; /* the weights have caught up */
+}
 
+/* Steps up to `stop`; fields of the right-hand side are those of now. */
+static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k,
+                            double stop, int64_t *steps)
+{
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = ap_record_averages(&x->recorder);
-    ap_rhs_begin(&x->rhs);
-    ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (held && adaptive)
-        ap_plasticity_begin(&x->plasticity);
-    AP_TRY(ap_record_begin(e, &x->recorder, b, k));
-    AP_TRY(ap_integrate_begin(e, &x->g));
-    for (int64_t steps = 0; x->g.t < b->duration; steps++) {
-        if (steps == x->spec->integrator.max_steps)
+        ap_plasticity_begin(&x->plasticity, x->g.t);
+    for (; x->g.t < stop; (*steps)++) {
+        if (*steps == x->spec->integrator.max_steps)
             return too_many(e, x, b, k);
-        enum ap_code code = ap_integrate_step(e, &x->g, b->duration);
+        enum ap_code code = ap_integrate_step(e, &x->g, stop);
         if (code == AP_ENUMERIC)
             gave_up(e, x, b, k);
         AP_TRY(code);
@@ -247,6 +243,37 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
             if (held)
                 ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
+    }
+    return AP_OK;
+}
+
+enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uint64_t k)
+{
+    int block = x->spec->program[program];
+    const struct ap_block_spec *b = &x->spec->block[block];
+    if (k == 0 && b->restart)
+        x->shown[block] = 0;
+    uint64_t pattern = set_patterns(x, b, x->shown[block]++);
+    x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
+    if (x->rhs.noise)
+        ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
+    if (b->reset)
+        reset_state(x);
+
+    enter_stretch(x, b, 0);
+    ap_rhs_begin(&x->rhs);
+    ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
+    AP_TRY(ap_record_begin(e, &x->recorder, b, k));
+    AP_TRY(ap_integrate_begin(e, &x->g));
+    int64_t steps = 0;
+    while (x->g.t < b->duration) { /* from edge to edge of interventions */
+        if (x->g.t > 0) {
+            enter_stretch(x, b, x->g.t);
+            ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
+            ap_record_edge(&x->recorder);
+            AP_TRY(ap_integrate_restart(e, &x->g));
+        }
+        AP_TRY(advance(e, x, b, k, ap_intervene_edge(&x->rhs.act, b, x->g.t), &steps));
     }
     ap_afferent_fold(&x->rhs.afferent);
     x->rhs.drifts = false; /* the weights have caught up */

@@ -40,6 +40,8 @@ static const struct ap_key ROOT_KEYS[] = {
     {"stimuli", AP_KEY_NODE, AP_DIM_NONE, ROOT(3), "", 0, 0, NULL, "what drives clamped populations"},
     {"schedule", AP_KEY_NODE, AP_DIM_NONE, ROOT(4), "", 0, 0, NULL, "blocks of presentations"},
     {"integrator", AP_KEY_NODE, AP_DIM_NONE, ROOT(5), "", 0, 0, NULL, "method and tolerances"},
+    {"interventions", AP_KEY_NODE, AP_DIM_NONE, ROOT(9), "", 0, 0, NULL,
+     "what is done to the circuit, and when"},
     {"record", AP_KEY_NODE, AP_DIM_NONE, ROOT(6), "", 0, 0, NULL, "potentials to be recorded"},
     {"probes", AP_KEY_NODE, AP_DIM_NONE, ROOT(7), "", 0, 0, NULL, "quantities per presentation"},
     {"figures", AP_KEY_NODE, AP_DIM_NONE, ROOT(8), "", 0, 0, NULL, "pictures to be drawn"},
@@ -244,6 +246,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     }
     s->network_known = code == AP_OK;
     one = ap_schedule_read(e, s);
+    code = one != AP_OK ? one : code;
+    one = ap_intervention_read(e, s);
     code = one != AP_OK ? one : code;
     one = ap_output_read(e, s);
     return one != AP_OK ? one : code;

@@ -202,6 +202,19 @@ struct ap_figure_row {
     enum ap_code (*draw)(struct ap_drawing *d, const char *path);
 };
 
+/* ---- what is done to the circuit ------------------------------------------------------------------- */
+
+struct ap_intervention_row;
+struct ap_intervention_spec {
+    const char *name;
+    struct ap_place at;
+    const struct ap_intervention_row *row;
+    int pop, comp, proj; /* on what it acts, -1: not named */
+    bool *during;        /* [n_block] */
+    double from, until;  /* ms within a presentation; until is infinite when not given */
+    double value, conductance, reversal, factor; /* of the kinds that have them */
+};
+
 struct ap_integrator_spec {
     const struct ap_integrator_row *row;
     double rtol, atol;
@@ -238,6 +251,8 @@ struct ap_spec {
     int *program; /* [n_program] blocks in order of execution, repeats unrolled */
     int n_program;
     struct ap_integrator_spec integrator;
+    struct ap_intervention_spec *intervention;
+    int n_intervention;
     struct ap_report_spec *report;
     int n_report;
     struct ap_probe_spec *probe;
@@ -275,12 +290,21 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e,
 enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s);     /* cell.c: cells: and built-in ones */
 enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s);  /* network.c: populations, projections */
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s); /* schedule.c: stimuli, schedule */
-enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s);   /* output.c: record, probes, figures */
+enum ap_code ap_intervention_read(struct ap_err *e, struct ap_spec *s); /* intervention.c: interventions */
+enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s); /* output.c: record, probes, figures */
 
 /* softplus(0.1, 1, 3): a transfer function with its parameters. */
 enum ap_code ap_network_transfer(struct ap_err *e, const struct ap_place *at, const char *what,
                                  const char *text, const struct ap_transfer_row **row,
                                  double param[AP_TRANSFER_PARAMS]);
+
+/* output.c: blocks by name into during[n_block], no node: all; a section of the root as a list, a single map standing for
+ * a list of one; a projection by name. */
+enum ap_code ap_spec_during(struct ap_err *e, struct ap_spec *s, struct ap_node *n, const char *what,
+                            bool **during);
+enum ap_code ap_spec_list(struct ap_err *e, struct ap_spec *s, const char *section, struct ap_node **list);
+enum ap_code ap_spec_need_projection(struct ap_err *e, const struct ap_spec *s, struct ap_node *n,
+                                     const char *what, int *out);
 
 /* "hidden1.pyr/apical[0:3]" */
 enum ap_code ap_spec_select(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at,

@@ -13,6 +13,8 @@
 
 #define N(keys) ((int)(sizeof keys / sizeof *keys))
 
+enum { SPANS_MAX = 64 }; /* presentations whose interventions are shaded */
+
 /* ---- maps over time -------------------------------------------------------------------------------- */
 
 int ap_timefig_comp(const struct ap_spec *s, int pop, const char *name)
@@ -22,6 +24,18 @@ int ap_timefig_comp(const struct ap_spec *s, int pop, const char *name)
         if (strcmp(cell->comp[c].name, name) == 0)
             return c;
     return -1;
+}
+
+/* " · NAME" for each intervention that acts in a block. */
+static const char *marks_of(struct ap_drawing *d, int block)
+{
+    const char *marks = "";
+    for (int i = 0; i < d->s->n_intervention; i++) {
+        const struct ap_intervention_spec *v = &d->s->intervention[i];
+        if (v->during[block] && v->from < d->s->block[block].duration)
+            marks = ap_drawing_text(d, "%s · %s", marks, v->name);
+    }
+    return marks;
 }
 
 /* Maps of one compartment, one panel per block, in row `row`. Deviation from rest when diverging. */
@@ -61,8 +75,8 @@ static enum ap_code map_row(struct ap_drawing *d, const struct ap_selection *of,
             m[k] = x->values[k] - (diverging ? rest : 0);
         struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_HEAT, row, i);
         const struct ap_block_spec *b = &d->s->block[x->block];
-        p->title = ap_drawing_text(d, "%s %s · %s, teacher %s", ap_drawing_population(d, of->pop), c->name,
-                                   b->name, b->teacher ? "on" : "off");
+        p->title = ap_drawing_text(d, "%s %s · %s, teacher %s%s", ap_drawing_population(d, of->pop), c->name,
+                                   b->name, b->teacher ? "on" : "off", marks_of(d, x->block));
         p->x_label = "time [ms]";
         p->y_label = "neuron";
         p->heat = (struct ap_axes_heat){
@@ -168,6 +182,31 @@ static void add_trace(struct ap_drawing *d, struct ap_axes_panel *p, struct ap_a
                                                         .style = style};
 }
 
+/* Shaded stretches: the teacher, and interventions in each presentation shown. */
+static enum ap_code add_spans(struct ap_drawing *d, struct ap_axes_panel *p, int block, double shown)
+{
+    const struct ap_block_spec *b = &d->s->block[block];
+    size_t presentations = (size_t)llround(shown / b->duration), n = 0;
+    presentations = presentations < SPANS_MAX ? presentations : SPANS_MAX;
+    struct ap_axes_span *span =
+        ap_drawing_take(d, presentations * (size_t)d->s->n_intervention + 1, sizeof *span);
+    if (!span)
+        return AP_EMEMORY;
+    if (b->teacher)
+        span[n++] = (struct ap_axes_span){0, shown, "teacher"};
+    for (int i = 0; i < d->s->n_intervention; i++) {
+        const struct ap_intervention_spec *v = &d->s->intervention[i];
+        double until = fmin(v->until, b->duration);
+        bool whole = v->from <= 0 && until >= b->duration;
+        for (size_t k = 0; v->during[block] && v->from < until && k < (whole ? 1 : presentations); k++)
+            span[n++] = (struct ap_axes_span){(double)k * b->duration + v->from,
+                                              whole ? shown : (double)k * b->duration + until, v->name};
+    }
+    p->lines.spans = span;
+    p->lines.n_spans = n;
+    return AP_OK;
+}
+
 static enum ap_code trace_panel(struct ap_drawing *d, const struct ap_selection *of, int64_t neuron,
                                 int block, int row, int col, bool *drawn)
 {
@@ -180,8 +219,7 @@ static enum ap_code trace_panel(struct ap_drawing *d, const struct ap_selection 
     };
     const struct ap_cell_spec *cell = &d->s->cell[d->s->pop[of->pop].cell];
     struct ap_axes_series *list = ap_drawing_take(d, (size_t)cell->n_comp + 2, sizeof *list);
-    struct ap_axes_span *span = ap_drawing_take(d, 1, sizeof *span);
-    if (!list || !span)
+    if (!list)
         return AP_EMEMORY;
     struct ap_axes_panel panel = {.kind = AP_AXES_LINES, .row = row, .col = col};
     struct ap_selection one = {of->pop, -1, neuron, neuron + 1, true};
@@ -212,17 +250,13 @@ static enum ap_code trace_panel(struct ap_drawing *d, const struct ap_selection 
     }
     if (!*drawn)
         return AP_OK;
-    panel.title = ap_drawing_text(d, "%s %lld · %s", ap_drawing_population(d, of->pop), (long long)neuron,
-                                  d->s->block[block].name);
+    panel.title = ap_drawing_text(d, "%s %lld · %s%s", ap_drawing_population(d, of->pop), (long long)neuron,
+                                  d->s->block[block].name, marks_of(d, block));
     panel.x_label = "time [ms]";
     panel.y_label = ap_drawing_text(d, "potential [%s]", ap_drawing_potential_unit(d));
     panel.lines.series = list;
     panel.lines.x = (struct ap_axes_range){0, x.duration};
-    if (d->s->block[block].teacher) {
-        *span = (struct ap_axes_span){0, x.duration, "teacher"};
-        panel.lines.spans = span;
-        panel.lines.n_spans = 1;
-    }
+    AP_TRY(add_spans(d, &panel, block, x.duration));
     *ap_drawing_panel(d, AP_AXES_LINES, row, col) = panel;
     return AP_OK;
 }

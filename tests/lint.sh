@@ -40,11 +40,11 @@ levels='0 err
 3 yamlin
 4 schema
 5 registry
-6 transfer signal rule weights probe
+6 transfer signal rule weights probe intervention
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent
+10 noise afferent intervene
 11 rhs
 12 vec integrate plasticity analysis
 13 runlog

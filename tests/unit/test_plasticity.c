@@ -35,7 +35,7 @@ static void steps(struct harness *h, double *total, int n)
     struct ap_plasticity *x = &h->x.plasticity;
     ap_rhs_begin(&h->x.rhs);
     ap_rhs_eval(&h->x.rhs, 0, h->x.g.y, NULL);
-    ap_plasticity_begin(x);
+    ap_plasticity_begin(x, 0);
     *total = 0;
     for (int k = 0; k < n; k++) {
         double step = 0.01 * (k % 7 + 1) * (k % 3 ? 1 : 13);

@@ -10,19 +10,18 @@ static double draw(uint64_t i)
     return ap_rng_between((struct ap_rng_stream){7, AP_RNG_PATTERN, 1}, i, -1, 1);
 }
 
-/* ||J v - (f(y + h v) - f(y - h v)) / 2h|| / ||J v|| at random states, weights in the state or held. */
-static void product_against_differences(const char *circuit, const char *weights)
+/* ||J v - (f(y + h v) - f(y - h v)) / 2h|| / ||J v|| at random states in each block. */
+static void compare(const struct harness *h)
 {
-    struct harness h;
-    const char *sets[] = {weights, "schedule.0.presentations=1"};
-    harness_open_file(&h, circuit, sets, strstr(circuit, "mnist") || strstr(circuit, "regression") ? 1 : 2);
-    struct ap_sim *x = &h.x;
+    const struct ap_spec *s = h->s;
+    struct ap_sim *x = (struct ap_sim *)&h->x;
     size_t n = x->c->n_state;
     double *y = malloc(4 * n * sizeof *y), *v = y + n, *jv = v + n, *difference = jv + n;
     double *shifted = malloc(2 * n * sizeof *shifted), *f = shifted + n;
-    for (int state = 0; state < 4; state++) {
-        const struct ap_block_spec *b = &h.s->block[state % h.s->n_block];
-        x->rhs.now = (struct ap_presentation){b->duration, state % 2 == 0, false, b->plastic};
+    for (int state = 0; state < 4 || state < s->n_block; state++) {
+        const struct ap_block_spec *b = &s->block[state % s->n_block];
+        ap_intervene_set(&x->rhs.act, b, 0);
+        x->rhs.now = (struct ap_presentation){b->duration, state % 2 == 0, false, x->rhs.act.plastic};
         for (size_t i = 0; i < x->c->n_rate; i++)
             x->rhs.clamp_from[i] = x->rhs.clamp_to[i] = 0.5 + 0.5 * draw(10000000 + i);
         for (size_t i = 0; i < n; i++) {
@@ -50,7 +49,65 @@ static void product_against_differences(const char *circuit, const char *weights
     }
     free(y);
     free(shifted);
+}
+
+static void product_against_differences(const char *circuit, const char *weights)
+{
+    struct harness h;
+    const char *sets[] = {weights, "schedule.0.presentations=1"};
+    harness_open_file(&h, circuit, sets, strstr(circuit, "mnist") || strstr(circuit, "regression") ? 1 : 2);
+    compare(&h);
     harness_close(&h);
+}
+
+/* Every kind of intervention alone, and several at once, on instantaneous and on dynamic compartments. */
+static void test_product_with_interventions(void **state)
+{
+    (void)state;
+    static const char CELLS[] = "cells:\n  pyramidal:\n"
+                                "    soma: {leak: 0.1 /ms, couple: {basal: 1 /ms, apical: 0.8 /ms}}\n"
+                                "    basal: {capacitance: 5, leak: 1 /ms, couple: {soma: 0.1 /ms}}\n"
+                                "    apical: {capacitance: 5, leak: 1 /ms, couple: {soma: 0.1 /ms}}\n";
+    static const char REST[] =
+        "version: 1\nname: acted\n%smicrocircuit:\n  layers: [5, 4, 3]\n"
+        "%s  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
+        "  plasticity: {forward: 0.3 /ms, interneuron: 0.4 /ms, lateral: 0.1 /ms, lowpass: 30 ms}\n"
+        "stimulus: {kind: random}\ntarget: {kind: random}\n"
+        "integrator: {thread-work: 1, weights: %s}\nschedule:\n"
+        "  - {name: a, presentations: 1, duration: 9 ms}\n  - {name: b, presentations: 1, duration: 9 ms}\n"
+        "  - {name: c, presentations: 1, duration: 9 ms}\n  - {name: d, presentations: 1, duration: 9 ms}\n"
+        "  - {name: e, presentations: 1, duration: 9 ms}\n  - {name: f, presentations: 1, duration: 9 ms}\n"
+        "  - {name: g, presentations: 1, duration: 9 ms}\n  - {name: h, presentations: 1, duration: 9 ms}\n"
+        "interventions:\n"
+        "  - {name: i1, kind: silence, of: hidden1.int, during: [a, h]}\n"
+        "  - {name: i2, kind: silence, of: input, during: [a]}\n"
+        "  - {name: i3, kind: clamp, of: hidden1.pyr/apical, value: 0.3, during: [b]}\n"
+        "  - {name: i4, kind: clamp, of: output/soma, value: 0.4, during: [b]}\n"
+        "  - {name: i5, kind: inhibit, of: hidden1.pyr/apical, conductance: 2 /ms, reversal: -1, during: [c, "
+        "h]}\n"
+        "  - {name: i6, kind: inhibit, of: hidden1.pyr/soma, conductance: 2 /ms, reversal: 1, during: [c, "
+        "h]}\n"
+        "  - {name: i7, kind: scale, projection: feedback1, factor: 0.5, during: [d, h]}\n"
+        "  - {name: i8, kind: scale, projection: forward1, factor: 2, during: [d, h]}\n"
+        "  - {name: i9, kind: scale, projection: nudge1, factor: 3, during: [d, h]}\n"
+        "  - {name: j1, kind: freeze, projection: forward2, during: [e, h]}\n"
+        "  - {name: j2, kind: mean, of: hidden1.pyr/apical, during: [f, h]}\n"
+        "  - {name: j3, kind: mean, of: hidden1.int/soma, during: [f, h]}\n"
+        "  - {name: j4, kind: shuffle, projection: forward2, during: [g, h]}\n"
+        "  - {name: j5, kind: shuffle, projection: feedback1, during: [g, h]}\n"
+        "  - {name: j6, kind: scale, projection: lateral1, factor: -1, during: [g, h]}\n";
+    for (int k = 0; k < 4; k++) {
+        struct harness h;
+        char text[4096];
+        snprintf(text, sizeof text, REST, k % 2 ? CELLS : "",
+                 k % 2 ? ""
+                       : "  conductance: {leak: 0.1 /ms, basal: 1 /ms, apical: 0.8 /ms, dendrite: 1 /ms, "
+                         "nudge: 0.8 /ms}\n",
+                 k / 2 ? "coupled" : "held");
+        harness_open(&h, text, NULL, 0);
+        compare(&h);
+        harness_close(&h);
+    }
 }
 
 static void test_product_coupled(void **state)
@@ -227,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_forms_of_nudging_agree),
         cmocka_unit_test(test_product_coupled),
         cmocka_unit_test(test_product_held),
+        cmocka_unit_test(test_product_with_interventions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

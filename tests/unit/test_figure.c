@@ -292,6 +292,55 @@ static void test_pictures_depend_on_the_data(void **unused)
     assert_true(differences("learning-curve", "learning-curve.png", append_broken) > 50);
 }
 
+/* ---- interventions ----------------------------------------------------------------------------------- */
+
+/* Pixels of one colour. */
+static int count(const struct ap_cmap_rgb *p, int n, struct ap_cmap_rgb colour)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        found += memcmp(&p[i], &colour, sizeof colour) == 0;
+    return found;
+}
+
+/* A stretch in which an intervention acts is shaded, darker where the teacher's shade lies below; titles name it. */
+static void test_interventions_leave_a_mark(void **unused)
+{
+    (void)unused;
+    static const char ACTS[] =
+        "interventions:\n  - {name: quiet, kind: scale, projection: feedback1, factor: 1, "
+        "from: 1 ms, until: 3 ms, during: %s}\n";
+    static const char *const BLOCK[] = {NULL, "a", "b"};
+    const struct ap_cmap_rgb light = {0xE9, 0xEC, 0xF1}, dark = {0xD2, 0xD9, 0xE6};
+    static const char *const KIND[] = {"traces", "voltage"}, *const FILE[] = {"traces.png", "voltage.png"};
+    for (int k = 0; k < 2; k++) {
+        struct ap_cmap_rgb *picture[3];
+        int w = 0, h = 0, n_light[3], n_dark[3];
+        for (int i = 0; i < 3; i++) {
+            struct ap_file_list files = {0};
+            char text[4096], acts[256];
+            snprintf(acts, sizeof acts, ACTS, BLOCK[i] ? BLOCK[i] : "");
+            snprintf(text, sizeof text, "%s%s", TEXT, i ? acts : "");
+            make(text, 2, true, NULL);
+            assert_int_equal(draw(KIND[k], folder, &files), AP_OK);
+            picture[i] = decode(FILE[k], &w, &h);
+            n_light[i] = count(picture[i], w * h, light);
+            n_dark[i] = count(picture[i], w * h, dark);
+            clear(folder, &files);
+        }
+        if (k == 0) {
+            assert_true(n_dark[0] == 0 && n_dark[1] > 1000 && n_dark[2] == 0);
+            assert_true(n_light[1] < n_light[0] - 1000 && n_light[2] > n_light[0] + 1000);
+        } else { /* the map of block a alone; between headline and plot stands the panel's title */
+            size_t from = 55 * (size_t)w, size = 55 * (size_t)w * sizeof **picture;
+            assert_true(memcmp(picture[0] + from, picture[1] + from, size) != 0);
+            assert_true(memcmp(picture[0] + from, picture[2] + from, size) == 0);
+        }
+        for (int i = 0; i < 3; i++)
+            free(picture[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_missing_data),
         cmocka_unit_test(test_broken_values_show_as_hatch),
         cmocka_unit_test(test_pictures_depend_on_the_data),
+        cmocka_unit_test(test_interventions_leave_a_mark),
     };
     return cmocka_run_group_tests(tests, begin, finish);
 }

@@ -50,8 +50,9 @@ static void fill(double *x, size_t n)
         seconds = group[4];                                                                                  \
     } while (0)
 
-/* Read bandwidth: eight independent sums over the array. */
-static double read_all(const double *x, size_t n)
+/* Read bandwidth: 64 independent sums over the array, with the widest registers of the machine. */
+double read_all(const double *x, size_t n);
+AP_CLONES double read_all(const double *x, size_t n)
 {
     double lane[64] = {0};
     for (size_t i = 0; i + 64 <= n; i += 64)
@@ -65,21 +66,23 @@ static double read_all(const double *x, size_t n)
 static void bench_product(size_t rows, size_t cols)
 {
     size_t n = rows * cols;
-    double *w = malloc(n * sizeof *w), *x = malloc(cols * sizeof *x), *y = malloc(rows * sizeof *y), product, reading;
+    double *w = malloc(n * sizeof *w), *x = malloc(cols * sizeof *x), *y = malloc(rows * sizeof *y), product,
+           reading;
     fill(w, n);
     fill(x, cols);
     MEDIAN(reading, sink = read_all(w, n));
     MEDIAN(product, ap_synapse_product(rows, cols, w, x, 0, y));
     sink = y[0];
     double bytes = (double)n * sizeof *w;
-    printf("product %6zu x %-6zu %8.1f MB  %6.1f GB/s, reading %6.1f GB/s: %3.0f %%\n", rows, cols, bytes / 1e6,
-           bytes / product / 1e9, bytes / reading / 1e9, 100 * reading / product);
+    printf("product %6zu x %-6zu %8.1f MB  %6.1f GB/s, reading %6.1f GB/s: %3.0f %%\n", rows, cols,
+           bytes / 1e6, bytes / product / 1e9, bytes / reading / 1e9, 100 * reading / product);
     free(w);
     free(x);
     free(y);
 }
 
-static void bench_function(const char *name, void (*ours)(size_t, const double *, double *), double (*theirs)(double))
+static void bench_function(const char *name, void (*ours)(size_t, const double *, double *),
+                           double (*theirs)(double))
 {
     enum { N = 1000 };
     static double x[N], y[N];
@@ -89,8 +92,8 @@ static void bench_function(const char *name, void (*ours)(size_t, const double *
     MEDIAN(mine, ours(N, x, y));
     MEDIAN(glibc, for (int i = 0; i < N; i++) y[i] = theirs(x[i]));
     sink = y[N / 2];
-    printf("%-8s %5.2f ns per value, glibc's scalar %5.2f ns: %4.1f times\n", name, mine * 1e9 / N, glibc * 1e9 / N,
-           glibc / mine);
+    printf("%-8s %5.2f ns per value, glibc's scalar %5.2f ns: %4.1f times\n", name, mine * 1e9 / N,
+           glibc * 1e9 / N, glibc / mine);
 }
 
 int main(void)

@@ -627,16 +627,20 @@ static void test_page_survives_failing_memory(void **state)
     static const struct ap_pngout_text text = {"Title", "t"};
     enum ap_code code = AP_EMEMORY;
     int failures = 0;
+    char folder[] = "/tmp/test_plot_XXXXXX", path[64]; /* of this process: two suites may run at once */
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/memory.png", folder);
     for (; code == AP_EMEMORY && failures < 50; failures++) {
         memset(&err, 0, sizeof err);
         ap_mem_fail_at(failures + 1, false);
-        code = ap_axes_write(&err, "/tmp/test_plot_memory.png", &page, &text, 1);
+        code = ap_axes_write(&err, path, &page, &text, 1);
         ap_mem_fail_at(0, false);
-        assert_true(code == AP_OK || (code == AP_EMEMORY && access("/tmp/test_plot_memory.png", F_OK) != 0));
+        assert_true(code == AP_OK || (code == AP_EMEMORY && access(path, F_OK) != 0));
     }
     assert_int_equal(code, AP_OK);
     assert_true(failures > 4);
-    unlink("/tmp/test_plot_memory.png");
+    unlink(path);
+    rmdir(folder);
 }
 
 static double random_value(void)

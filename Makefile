@@ -18,7 +18,7 @@ FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
 CFLAGS  ?=
 ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
            -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"$(strip $(FLAGS.$(MODE)) $(NUMERIC) $(CFLAGS))"' $(HDF5_CFLAGS) $(CFLAGS)
-LIBS     = -lsundials_cvode -lpng -lyaml $(HDF5_LIBS) -lxxhash -lm
+LIBS     = -lsundials_cvodes -lsundials_nvecserial -lpng -lyaml $(HDF5_LIBS) -lxxhash -lm
 
 OBJ     := $(BUILD)/$(MODE)
 LIBSRC  := $(filter-out src/main.c $(wildcard src/cmd_*.c),$(wildcard src/*.c))

@@ -172,19 +172,36 @@ static void transposed_product(size_t rows, size_t cols, const double *w, const 
             out[j] = fma(w[i * cols + j], x[i], out[j]);
 }
 
+static const struct ap_pop_spec *output_of(const struct ap_analysis *a)
+{
+    return a->rhs->c->pop[a->path.layer[a->path.n].pop].spec;
+}
+
+void ap_analysis_loss_slope(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u,
+                            double *out)
+{
+    const struct ap_pop_spec *s = output_of(a);
+    const double *target = target_of(a);
+    for (size_t i = 0; i < a->layer[a->path.n].n; i++) {
+        double rate[2];
+        if (loss == AP_ANALYSIS_MATCHING) {
+            const double at[2] = {u[i], target[i]};
+            s->transfer->rate(s->transfer_param, 2, at, rate);
+            out[i] = rate[0] - rate[1];
+        } else {
+            s->transfer->slope(s->transfer_param, 1, &u[i], &rate[0]);
+            out[i] = rate[0] * (u[i] - target[i]);
+        }
+    }
+}
+
 void ap_analysis_backward(struct ap_analysis *a, enum ap_analysis_loss loss)
 {
     int n = a->path.n;
     struct ap_analysis_layer *top = &a->layer[n];
-    const double *target = target_of(a);
-    if (loss == AP_ANALYSIS_MATCHING) {
-        const struct ap_pop_spec *s = a->rhs->c->pop[a->path.layer[n].pop].spec;
-        s->transfer->rate(s->transfer_param, top->n, target, top->delta);
-        for (size_t i = 0; i < top->n; i++)
-            top->delta[i] -= top->r[i];
-    } else
-        for (size_t i = 0; i < top->n; i++)
-            top->delta[i] = top->slope[i] * (target[i] - top->u[i]);
+    ap_analysis_loss_slope(a, loss, top->u, top->delta);
+    for (size_t i = 0; i < top->n; i++)
+        top->delta[i] = -top->delta[i];
     for (int k = n - 1; k > 0; k--) {
         struct ap_analysis_layer *l = &a->layer[k];
         const struct ap_analysis_layer *above = &a->layer[k + 1];
@@ -232,18 +249,22 @@ static double integral(const struct ap_pop_spec *s, enum ap_analysis_loss loss, 
     return sum;
 }
 
-double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss)
+double ap_analysis_loss_of(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u)
 {
-    const struct ap_analysis_layer *top = &a->layer[a->path.n];
-    const struct ap_pop_spec *s = a->rhs->c->pop[a->path.layer[a->path.n].pop].spec;
+    const struct ap_pop_spec *s = output_of(a);
     const double *target = target_of(a);
     double sum = 0;
-    for (size_t i = 0; i < top->n; i++) { /* divided at 0, where relu has its kink */
-        double t = target[i], u = top->u[i];
-        sum += (t < 0) != (u < 0) ? integral(s, loss, t, t, 0) + integral(s, loss, t, 0, u)
-                                  : integral(s, loss, t, t, u);
+    for (size_t i = 0; i < a->layer[a->path.n].n; i++) { /* divided at 0, where relu has its kink */
+        double t = target[i];
+        sum += (t < 0) != (u[i] < 0) ? integral(s, loss, t, t, 0) + integral(s, loss, t, 0, u[i])
+                                     : integral(s, loss, t, t, u[i]);
     }
     return sum;
+}
+
+double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss)
+{
+    return ap_analysis_loss_of(a, loss, a->layer[a->path.n].u);
 }
 
 /* ---- what the dendrites carry ----------------------------------------------------------------------- */

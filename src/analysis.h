@@ -54,8 +54,11 @@ void ap_analysis_eval(struct ap_analysis *a);
 void ap_analysis_forward(struct ap_analysis *a);
 void ap_analysis_backward(struct ap_analysis *a, enum ap_analysis_loss loss);
 
-/* The loss of the last forward pass. */
+/* The loss of the last forward pass; that of any output potentials u, and its derivative with respect to them. */
 double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss);
+double ap_analysis_loss_of(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u);
+void ap_analysis_loss_slope(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u,
+                            double *out);
 
 /* Derivative of the loss with respect to W_k, [n_k][n_{k-1}], for the deltas of the last backward pass. */
 void ap_analysis_gradient(const struct ap_analysis *a, int k, double *out);

@@ -11,7 +11,7 @@
 #include "io.h"
 #include "text.h"
 
-#include <cvode/cvode.h>
+#include <cvodes/cvodes.h>
 #include <ctype.h>
 #include <gnu/libc-version.h>
 #include <stdlib.h>

@@ -37,6 +37,7 @@ struct ap_rhs {
     /* tangents */
     double *dv, *dinput, *drate, *dsignal;
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
+    bool frozen;           /* w and d are set by the owner, the state holds potentials alone */
     long evaluations, products;
     double *block; /* all arrays above in one allocation */
 };

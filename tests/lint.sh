@@ -23,7 +23,7 @@ only() { # pattern, files
         case " $2 " in *" $file "*) ;; *) say "src/$file includes <$1>; only $2 may" ;; esac
     done
 }
-only 'cvode/|sundials|sunlinsol|sunnonlinsol|nvector' "vec.c vec.h integrate.c manifest.c"
+only 'cvodes?/|sundials|sunlinsol|sunnonlinsol|nvector' "vec.c vec.h integrate.c adjoint.c manifest.c"
 only 'hdf5' "sonata.c"
 only 'png.h' "pngout.c"
 only 'yaml.h' "yamlin.c"
@@ -46,7 +46,7 @@ levels='0 err
 9 circuit synapse
 10 noise afferent intervene
 11 rhs
-12 vec integrate plasticity analysis
+12 vec integrate plasticity analysis adjoint
 13 runlog
 14 record series export
 15 sim manifest figure

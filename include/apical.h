@@ -128,7 +128,12 @@ struct ap_errors_options {
     const char
         *block; /* only this block of the schedule, with the initial weights; NULL: the whole schedule */
     uint64_t presentations; /* simulated at most; 0: as many as the schedule or the block says */
-    uint64_t every;         /* every so many presentations are analysed; 0: all */
+    uint64_t every;         /* every so many presentations are analysed; 0: all, of many about 1,000 */
+    const char *run;        /* output folder of a run of this circuit; NULL: none */
+    const char *
+        weights; /* with run: start from these weights of its log, "final" or "initial", in the last block with
+                            teacher if `block` names none; NULL: repeat the run from its beginning */
+    int no_adjoint; /* 1: leave out the adjoint gradient, which costs about ten presentations for each analysed one */
     int no_figures;
     void (*progress)(uint64_t done, uint64_t of, void *user);
     void *user;
@@ -146,10 +151,17 @@ struct ap_errors_layer {
     double formula_error;  /* hidden: relative error of the first-order formula */
     double feedback_angle; /* hidden: degrees between feedback and transposed forward weights */
     double gradient_angle; /* degrees between what the forward rule does and minus the gradient */
+    double change_angle;   /* degrees between what a presentation did to the matrix and minus the gradient */
+    double
+        adjoint_angle; /* degrees between the gradient of the differential equations and that of backprop */
+    double
+        ngrad_angle; /* hidden: degrees between what feedback changes in the rates and minus the gradient */
 };
 
 struct ap_errors_result {
     char digest[33]; /* of the final state */
+    char run_digest
+        [33]; /* what the run's log says it should be; empty: no run, not all of it, or other weights */
     uint64_t presentations, analysed,
         taught; /* taught: analysed ones with the teacher on; the others hold NaN */
     int n_layers;

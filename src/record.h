@@ -2,7 +2,7 @@
 #ifndef AP_RECORD_H
 #define AP_RECORD_H
 
-#include "analysis.h"
+#include "adjoint.h"
 #include "integrate.h"
 #include "runlog.h"
 
@@ -21,6 +21,7 @@ struct ap_recorder {
     double *y;                   /* [n_state] interpolated state */
     struct ap_analysis analysis; /* of the end of a presentation, when a probe needs it */
     bool analyses;
+    struct ap_adjoint *adjoint; /* when a probe needs it */
 };
 
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,

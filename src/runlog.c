@@ -215,13 +215,26 @@ void ap_runlog_free(struct ap_run *run)
     *run = (struct ap_run){0};
 }
 
-const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj)
+/* The last snapshot of that name; n_snapshot: none. */
+static size_t find_snapshot(const struct ap_run *run, const char *label, int proj)
 {
-    const double *found = NULL; /* the last one of that name */
+    size_t found = run->n_snapshot;
     for (size_t i = 0; i < run->n_snapshot; i++)
         if (strcmp(run->snapshot[i]->label, label) == 0 && run->snapshot[i]->proj == (uint32_t)proj)
-            found = run->weights[i];
+            found = i;
     return found;
+}
+
+const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj)
+{
+    size_t i = find_snapshot(run, label, proj);
+    return i < run->n_snapshot ? run->weights[i] : NULL;
+}
+
+const struct ap_snapshot *ap_runlog_snapshot(const struct ap_run *run, const char *label, int proj)
+{
+    size_t i = find_snapshot(run, label, proj);
+    return i < run->n_snapshot ? run->snapshot[i] : NULL;
 }
 
 size_t ap_runlog_column(const struct ap_spec *s, int probe)

@@ -78,6 +78,9 @@ void ap_runlog_free(struct ap_run *run);
 /* Weights of a projection in a snapshot, or NULL. */
 const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj);
 
+/* Its head; NULL when there is no such snapshot. */
+const struct ap_snapshot *ap_runlog_snapshot(const struct ap_run *run, const char *label, int proj);
+
 /* Columns of all probes before probe `i`, and in total for i = n_probe. */
 size_t ap_runlog_column(const struct ap_spec *s, int probe);
 

@@ -263,6 +263,8 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     enter_stretch(x, b, 0);
     ap_rhs_begin(&x->rhs);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
+    if (x->watch)
+        ap_analysis_begin(x->watch);
     AP_TRY(ap_record_begin(e, &x->recorder, b, k));
     AP_TRY(ap_integrate_begin(e, &x->g));
     int64_t steps = 0;

@@ -15,10 +15,11 @@ struct ap_sim {
     struct ap_integrator g;
     struct ap_plasticity plasticity;
     struct ap_recorder recorder;
-    double *clamp;         /* [n_rate] clamped potentials at the end of the last presentation */
-    uint64_t *shown;       /* [n_block] presentations of each block so far */
-    uint64_t presentation; /* over the run */
-    double time;           /* ms over the run */
+    struct ap_analysis *watch; /* told when a presentation begins; NULL: nobody */
+    double *clamp;             /* [n_rate] clamped potentials at the end of the last presentation */
+    uint64_t *shown;           /* [n_block] presentations of each block so far */
+    uint64_t presentation;     /* over the run */
+    double time;               /* ms over the run */
 };
 
 /* Builds everything and writes nothing. */

@@ -380,6 +380,7 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
         return;
     }
     const double *post = r->signal + p->post_signal.at + t->first, *pre = r->signal + p->pre_signal.at;
+    const double *w = tangent ? vd + p->w_state : r->w[t->pop];
     bool one = p->spec->connect == AP_CONNECT_ONE;
     double inv_tau = p->tau > 0 ? 1 / p->tau : 0;
     if (tangent) {
@@ -391,14 +392,16 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
                                dpre + t->first + i, p->eta, inv_tau, dw + i, dd ? dd + i : NULL);
         if (!one)
             ap_synapse_tangent(n, p->cols, vrow, post, pre, dpost, dpre, p->eta, inv_tau, dw, dd);
-        return;
+    } else {
+        const double *d = p->d ? r->d[t->pop] + at : NULL;
+        for (size_t i = 0; one && i < n; i++)
+            ap_synapse_derivative(1, 1, d ? d + i : NULL, post + i, pre + t->first + i, p->eta, inv_tau,
+                                  dw + i, dd ? dd + i : NULL);
+        if (!one)
+            ap_synapse_derivative(n, p->cols, d, post, pre, p->eta, inv_tau, dw, dd);
     }
-    const double *d = p->d ? r->d[t->pop] + at : NULL;
-    for (size_t i = 0; one && i < n; i++)
-        ap_synapse_derivative(1, 1, d ? d + i : NULL, post + i, pre + t->first + i, p->eta, inv_tau, dw + i,
-                              dd ? dd + i : NULL);
-    if (!one)
-        ap_synapse_derivative(n, p->cols, d, post, pre, p->eta, inv_tau, dw, dd);
+    if (p->decay > 0)
+        ap_synapse_decay(size, w + at, p->decay, dw);
 }
 
 /* ---- public ---------------------------------------------------------------------------------------- */
@@ -414,7 +417,21 @@ void ap_rhs_begin(struct ap_rhs *r)
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, r->now.plastic);
 }
 
-/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T. */
+/* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */
+static void drift_of_decay(const struct ap_proj *q, size_t first, size_t n, const double *x, double decay,
+                           double *out)
+{
+    double part[256];
+    bool dense = q->spec->connect == AP_CONNECT_DENSE;
+    const double *rows = q->w + first * q->cols;
+    if (dense)
+        ap_synapse_product(n, q->cols, rows, x, 0, part);
+    for (size_t i = 0; i < n; i++)
+        out[i] -= decay * (dense ? part[i] : rows[i] * x[first + i]);
+}
+
+/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T, less
+ * decay W. */
 static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
@@ -449,6 +466,8 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
                 for (size_t i = 0; i < n; i++)
                     out[i] += eta * post[i] * overlap;
             }
+            if (!f && q->decay > 0)
+                drift_of_decay(q, t->first, n, x, q->decay * r->act.factor[m->sum[s]], out);
         }
     }
 }

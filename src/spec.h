@@ -66,6 +66,7 @@ struct ap_rule_spec {
     struct ap_signal_ref post, pre;
     double rate;    /* eta [1/ms] */
     double lowpass; /* tau_w [ms], 0: none */
+    double decay;   /* lambda [1/ms] */
 };
 
 enum ap_connect { AP_CONNECT_DENSE, AP_CONNECT_ONE };

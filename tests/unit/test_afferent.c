@@ -56,7 +56,8 @@ static void compare(const char *lowpass, bool euler)
             for (int i = 0; i < ROWS; i++)
                 after[i] = draw((uint64_t)(step * 100 + i));
             struct ap_synapse_fold k =
-                euler ? ap_synapse_fold_euler(dt, p->tau, p->eta) : ap_synapse_fold_of(dt, p->tau, p->eta);
+                euler ? ap_synapse_fold_euler(dt, p->tau, p->eta, p->decay)
+                      : ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, x, after, next, &k);
             ap_afferent_step(f, &k, post, e0, after, e1);
             memset(drift, 0, sizeof drift);

@@ -71,7 +71,8 @@ static void test_product_with_interventions(void **state)
     static const char REST[] =
         "version: 1\nname: acted\n%smicrocircuit:\n  layers: [5, 4, 3]\n"
         "%s  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
-        "  plasticity: {forward: 0.3 /ms, interneuron: 0.4 /ms, lateral: 0.1 /ms, lowpass: 30 ms}\n"
+        "  plasticity: {forward: 0.3 /ms, interneuron: 0.4 /ms, lateral: 0.1 /ms, lowpass: 30 ms,\n"
+        "    feedback: 0.2 /ms, feedback-rule: kolen-pollack, decay: 0.3 /ms}\n"
         "stimulus: {kind: random}\ntarget: {kind: random}\n"
         "integrator: {thread-work: 1, weights: %s}\nschedule:\n"
         "  - {name: a, presentations: 1, duration: 9 ms}\n  - {name: b, presentations: 1, duration: 9 ms}\n"

@@ -211,8 +211,10 @@ struct ap_intervention_spec {
     struct ap_place at;
     const struct ap_intervention_row *row;
     int pop, comp, proj; /* on what it acts, -1: not named */
-    bool *during;        /* [n_block] */
-    double from, until;  /* ms within a presentation; until is infinite when not given */
+    bool rows;           /* swap: the groups are postsynaptic cells of the projection; else presynaptic */
+    int64_t group[2], n_group; /* swap: first neuron of each group, neurons of a group */
+    bool *during;              /* [n_block] */
+    double from, until;        /* ms within a presentation; until is infinite when not given */
     double value, conductance, reversal, factor; /* of the kinds that have them */
 };
 

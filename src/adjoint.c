@@ -107,15 +107,16 @@ static void pull_projection(const struct ap_rhs *r, int proj, const struct pulls
         return;
     const double *sum = to->input + c->pop[q->post].comp[q->post_comp].value, *w = r->w[proj];
     double *sent = q->pre_comp < 0 ? to->rate + pre->rate : to->v + pre->comp[q->pre_comp].value;
-    const uint32_t *map = r->act.map[proj];
+    const uint32_t *map = r->act.map[proj], *row = r->act.row[proj];
     for (size_t i = 0; i < q->rows; i++) {
         double by = r->act.factor[proj] * sum[i];
+        const double *w_i = w + (row ? row[i] : i) * q->cols;
         if (q->spec->connect == AP_CONNECT_ONE)
             sent[map ? map[i] : i] += w[i] * by;
         else
             for (size_t j = 0; j < q->cols; j++) {
                 double *to_j = &sent[map ? map[j] : j];
-                *to_j = fma(w[i * q->cols + j], by, *to_j);
+                *to_j = fma(w_i[j], by, *to_j);
             }
     }
 }
@@ -311,11 +312,11 @@ static int backward_quadrature(realtype t, N_Vector y, N_Vector lambda, N_Vector
         const struct ap_proj *q = &c->proj[l->forward];
         const double *sum = to.input + c->pop[l->pop].comp[l->basal].value;
         const double *rate = x->own.rate + c->pop[q->pre].rate;
-        const uint32_t *map = x->own.act.map[l->forward];
+        const uint32_t *map = x->own.act.map[l->forward], *row = x->own.act.row[l->forward];
         double *out = N_VGetArrayPointer_Serial(dq) + x->from[k], factor = x->own.act.factor[l->forward];
         for (size_t i = 0; i < q->rows; i++)
             for (size_t j = 0; j < q->cols; j++)
-                out[i * q->cols + j] = -factor * sum[i] * rate[map ? map[j] : j];
+                out[(row ? row[i] : i) * q->cols + j] = -factor * sum[i] * rate[map ? map[j] : j];
     }
     return 0;
 }

@@ -109,6 +109,7 @@ void ap_afferent_begin(struct ap_afferents *x, const double *from, const double 
             f->aa = dot(p->cols, f->a, f->a);
             f->ab = dot(p->cols, f->a, f->b);
             f->bb = dot(p->cols, f->b, f->b);
+            f->left = 1;
             f->alpha = 0;
             f->epsilon = 1;
             memset(f->p, 0, 4 * p->rows * sizeof *f->p); /* p, q, r, s lie one after the other */
@@ -126,16 +127,17 @@ void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, co
                       const double *post1, double e1)
 {
     size_t rows = (size_t)(f->q - f->p);
-    f->alpha += k->kd * f->epsilon;
+    f->left *= k->left;
+    f->alpha = k->left * f->alpha + k->kd * f->epsilon;
     f->epsilon *= k->e;
     for (size_t i = 0; i < rows; i++) {
         double w0 = k->k0 * post0[i], w1 = k->k1 * post1[i], d0 = k->c0 * post0[i], d1 = k->c1 * post1[i];
-        f->p[i] += k->kd * f->r[i] + w0 + w1;
-        f->q[i] += k->kd * f->s[i] + w0 * e0 + w1 * e1;
+        f->p[i] = k->left * f->p[i] + (k->kd * f->r[i] + w0 + w1);
+        f->q[i] = k->left * f->q[i] + (k->kd * f->s[i] + w0 * e0 + w1 * e1);
         f->r[i] = k->e * f->r[i] + d0 + d1;
         f->s[i] = k->e * f->s[i] + d0 * e0 + d1 * e1;
-        f->wa[i] = f->w0a[i] + f->alpha * f->d0a[i] + f->p[i] * f->aa + f->q[i] * f->ab;
-        f->wb[i] = f->w0b[i] + f->alpha * f->d0b[i] + f->p[i] * f->ab + f->q[i] * f->bb;
+        f->wa[i] = f->left * f->w0a[i] + f->alpha * f->d0a[i] + f->p[i] * f->aa + f->q[i] * f->ab;
+        f->wb[i] = f->left * f->w0b[i] + f->alpha * f->d0b[i] + f->p[i] * f->ab + f->q[i] * f->bb;
     }
 }
 
@@ -147,7 +149,7 @@ void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f
         double da = f->epsilon * f->d0a[i] + f->r[i] * f->aa + f->s[i] * f->ab;
         double db = f->epsilon * f->d0b[i] + f->r[i] * f->ab + f->s[i] * f->bb;
         double raw = post[i] * (f->aa + 2 * e * f->ab + e * e * f->bb);
-        out[i - first] += p->eta * (p->d ? da + e * db : raw);
+        out[i - first] += p->eta * (p->d ? da + e * db : raw) - p->decay * fma(e, f->wb[i], f->wa[i]);
     }
 }
 
@@ -164,7 +166,7 @@ void ap_afferent_fold(struct ap_afferents *x)
         for (long i = 0; i < pieces; i++) {
             size_t first = (size_t)i * ROWS, last = first + ROWS < p->rows ? first + ROWS : p->rows;
             ap_synapse_fold(last - first, p->cols, p->w + first * p->cols,
-                            p->d ? p->d + first * p->cols : NULL, f->alpha, f->epsilon, f->p + first,
+                            p->d ? p->d + first * p->cols : NULL, f->left, f->alpha, f->epsilon, f->p + first,
                             f->q + first, f->r + first, f->s + first, f->a, f->b);
         }
     }

@@ -3,7 +3,7 @@
  * A clamped potential moves as x(t) = a + b e(t), with a the new pattern, b the old minus the new one and
  * e = exp(-t/tau_0). Its weighted sum is then W a + e W b, two products per presentation. With plasticity the matrix
  * changes by products post x^T, so over a presentation
- *     W = W0 + alpha D0 + P a^T + Q b^T,    D = epsilon D0 + R a^T + S b^T
+ *     W = left W0 + alpha D0 + P a^T + Q b^T,    D = epsilon D0 + R a^T + S b^T
  * with four vectors over the postsynaptic cells: exactly the update of plasticity.c, step by step, at the cost of
  * vectors. The matrices are brought up to date at the end of the presentation. */
 #ifndef AP_AFFERENT_H
@@ -19,7 +19,7 @@ struct ap_afferent {
     const double *a;   /* [cols] in the clamped population's `to` */
     double *b;         /* [cols] from - to */
     double aa, ab, bb; /* scalar products */
-    double alpha, epsilon;
+    double left, alpha, epsilon;
     double *w0a, *w0b, *d0a, *d0b; /* [rows] products with the matrices at the beginning */
     double *p, *q, *r, *s;         /* [rows] */
     double *wa, *wb;               /* [rows] W a and W b now: what the right-hand side reads */

@@ -84,7 +84,7 @@ static void open_layer(struct ap_analysis *a, int k)
     const struct ap_pop *p = &c->pop[l->pop];
     struct ap_analysis_layer *to = &a->layer[k];
     to->n = p->n;
-    to->lambda = to->lambda_inter = (double)NAN;
+    to->lambda = (double)NAN;
     if (k == 0)
         return;
     to->gain = soma_response(p, l->basal, false);
@@ -93,8 +93,12 @@ static void open_layer(struct ap_analysis *a, int k)
         to->lambda = nudged_share(p, c->proj[a->path.teacher].spec->conductance);
     else
         to->lambda = soma_share(p, l->apical);
-    if (l->nudge >= 0)
-        to->lambda_inter = nudged_share(&c->pop[l->interneuron], c->proj[l->nudge].spec->conductance);
+    for (int i = 0; i < l->n_feedback; i++) {
+        const struct ap_pathway_feedback *f = &l->feedback[i];
+        to->lambda_inter[i] =
+            f->nudge < 0 ? (double)NAN
+                         : nudged_share(&c->pop[f->interneuron], c->proj[f->nudge].spec->conductance);
+    }
 }
 
 enum ap_code ap_analysis_open(struct ap_err *e, struct ap_analysis *a, const struct ap_rhs *rhs)
@@ -374,24 +378,26 @@ static void apical_fields(struct ap_analysis *a, int k)
 }
 
 /* To first order in weak feedback, in a self-predicting circuit (unequal factors):
- *     v_{A,n-1} = (1 - lambda_I) lambda_n B D_n (target - u_n),  v_{A,k} = (1 - lambda_I) lambda_{k+1} B D_{k+1} v_{A,k+1} */
+ *     v_{A,n-1} = (1 - lambda_I) lambda_n B D_n (target - u_n),  v_{A,k} = (1 - lambda_I) lambda_{k+1} B D_{k+1} v_{A,k+1}
+ * Direct feedback has the layer j that sends it in the place of k + 1; several add up. */
 static void predict_apical(struct ap_analysis *a, int k)
 {
     const struct ap_circuit *c = a->rhs->c;
     const struct ap_pathway_layer *p = &a->path.layer[k];
     struct ap_analysis_layer *l = &a->layer[k];
-    const struct ap_analysis_layer *above = &a->layer[k + 1];
-    bool applies = p->feedback >= 0 && p->nudge >= 0 && is_sum(&c->pop[p->pop], p->apical) &&
-                   is_sum(&c->pop[p->pop], p->basal);
+    bool applies =
+        p->n_feedback > 0 && is_sum(&c->pop[p->pop], p->apical) && is_sum(&c->pop[p->pop], p->basal);
     for (size_t i = 0; !applies && i < l->n; i++)
         l->predicted[i] = (double)NAN;
-    if (!applies)
-        return;
-    for (size_t i = 0; i < above->n; i++) {
-        double error = k + 1 == a->path.n ? above->delta[i] : above->slope[i] * above->predicted[i];
-        a->work[i] = (1 - l->lambda_inter) * above->lambda * error;
+    for (int f = 0; applies && f < p->n_feedback; f++) {
+        int from = p->feedback[f].from;
+        const struct ap_analysis_layer *above = &a->layer[from];
+        for (size_t i = 0; i < above->n; i++) {
+            double error = from == a->path.n ? above->delta[i] : above->slope[i] * above->predicted[i];
+            a->work[i] = (1 - l->lambda_inter[f]) * above->lambda * error;
+        }
+        ap_synapse_product(l->n, above->n, a->rhs->w[p->feedback[f].proj], a->work, f > 0, l->predicted);
     }
-    ap_synapse_product(l->n, above->n, a->rhs->w[p->feedback], a->work, 0, l->predicted);
 }
 
 static struct ap_signal_view view_of(const struct ap_analysis *a, int pop, const struct ap_signal *s)
@@ -577,18 +583,42 @@ double ap_analysis_between_angle(struct ap_analysis *a, int k, const double *gra
     return between(a, k, ratio);
 }
 
+/* Row i of W_from ... W_{k+1}: the weights of all ways from layer k to neuron i; in the first half of work. */
+static const double *ways_to(const struct ap_analysis *a, int from, int k, size_t i)
+{
+    const double *row = a->rhs->w[a->path.layer[from].forward] + i * a->layer[from - 1].n;
+    for (int j = from - 1; j > k; j--) {
+        const double *w = a->rhs->w[a->path.layer[j].forward];
+        size_t cols = a->layer[j - 1].n;
+        double *out = a->work + ((from - j) % 2) * a->widest;
+        memset(out, 0, cols * sizeof *out);
+        for (size_t r = 0; r < a->layer[j].n; r++)
+            for (size_t c = 0; c < cols; c++)
+                out[c] = fma(row[r], w[r * cols + c], out[c]);
+        row = out;
+    }
+    return row;
+}
+
 double ap_analysis_feedback_angle(const struct ap_analysis *a, int k)
 {
-    const struct ap_pathway_layer *p = &a->path.layer[k];
-    size_t rows = a->layer[k].n, cols = a->layer[k + 1].n;
-    if (p->feedback < 0)
+    if (a->path.layer[k].n_feedback == 0)
         return (double)NAN;
-    const double *b = a->rhs->w[p->feedback], *w = a->rhs->w[a->path.layer[k + 1].forward];
-    double x = norm(rows * cols, b), y = norm(rows * cols, w), sum = 0;
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++) {
-            double d = b[i * cols + j] / x - w[j * rows + i] / y;
+    const struct ap_pathway_feedback *f = &a->path.layer[k].feedback[0];
+    size_t rows = a->layer[k].n, cols = a->layer[f->from].n;
+    const double *b = a->rhs->w[f->proj];
+    double x = norm(rows * cols, b), squares = 0, sum = 0;
+    for (size_t j = 0; j < cols; j++) {
+        double y = norm(rows, ways_to(a, f->from, k, j));
+        squares += y * y;
+    }
+    double y = sqrt(squares);
+    for (size_t j = 0; j < cols; j++) {
+        const double *w = ways_to(a, f->from, k, j);
+        for (size_t i = 0; i < rows; i++) {
+            double d = b[i * cols + j] / x - w[i] / y;
             sum = fma(d, d, sum);
         }
+    }
     return x > 0 && y > 0 ? degrees(0.5 * sum) : (double)NAN;
 }

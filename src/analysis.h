@@ -19,12 +19,13 @@ struct ap_analysis_layer {
     size_t n;
     double gain, offset; /* a_k, and what leak and resting potentials add */
     double lambda;       /* how far the apical potential, at the output the teacher, moves the soma */
-    double lambda_inter; /* how far nudging moves this layer's interneurons; NaN: there are none */
+    /* how far nudging moves the interneurons that predict each feedback; NaN: there are none */
+    double lambda_inter[AP_PATHWAY_FEEDBACKS];
     double *u, *r, *slope;
     double *delta;   /* D_k back_k; at the output D_n (target - u_n) */
     double *back;    /* hidden: a_{k+1} W_{k+1}^T delta_{k+1}, what an apical dendrite ought to carry */
     double *apical;  /* hidden: apical potential minus rest */
-    double *topdown; /* hidden: its part from the layer above */
+    double *topdown; /* hidden: its part from higher layers */
     double *lateral; /* hidden: its part from everything else */
     double *
         predicted; /* hidden: to first order in weak feedback, self-predicting; NaN where that does not apply */
@@ -94,7 +95,8 @@ double ap_analysis_gradient_angle(const struct ap_analysis *a, int k, bool stead
  * dL/dW_k; NULL: of backprop. ratio (may be NULL) of the norms. Only after ap_analysis_keep. */
 double ap_analysis_change_angle(struct ap_analysis *a, int k, const double *gradient, double *ratio);
 double ap_analysis_between_angle(struct ap_analysis *a, int k, const double *gradient, double *ratio);
-/* Hidden layer k: feedback weights against the transposed forward weights of the layer above. NaN without feedback. */
+/* Hidden layer k: feedback weights against the transposed forward weights of the layer above. Direct feedback from a higher
+ * layer j is compared with the transposed product W_j ... W_{k+1} of all that it jumps over. NaN without feedback. */
 double ap_analysis_feedback_angle(const struct ap_analysis *a, int k);
 
 #endif

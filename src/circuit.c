@@ -195,6 +195,7 @@ static enum ap_code build_projection(struct ap_circuit *c, int i)
         p->plastic = true;
         p->eta = s->rule.rate;
         p->tau = s->rule.lowpass;
+        p->decay = s->rule.decay;
         build_signal(c, &p->post_signal, &s->rule.post, p->post);
         build_signal(c, &p->pre_signal, &s->rule.pre, p->pre);
     }

@@ -50,7 +50,7 @@ struct ap_proj {
     double *w;         /* weights, NULL for nudging */
     double *d;         /* low-passed product, NULL without rule or low-pass */
     bool plastic;
-    double eta, tau;
+    double eta, tau, decay;
     struct ap_signal post_signal, pre_signal;
     size_t w_state, d_state; /* offsets in y with coupled weights */
 };

@@ -8,6 +8,7 @@
  * Never: checks what the explicit readers check anyway.
  * Test: tests/unit/test_spec.c, tests/cli/ */
 #include "spec.h"
+#include "weights.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -26,13 +27,17 @@ struct shorthand {
     struct ap_quantity leak, basal, apical, dendrite, nudge, teacher;
     const char *interneuron_weights, *lateral_weights;
     struct ap_node *forward_rate, *feedback_rate;
-    double interneuron_rate, lateral_rate, lowpass;
+    int feedback_rule;
+    double interneuron_rate, lateral_rate, lowpass, decay;
     double up[16], down[16]; /* learning rates per matrix [1/ms] */
     int64_t size[16];
     int n_layers;
     enum ap_code code;
 };
 
+/* Of the top-down weights: (10) predicts the soma from the top-down input alone, which then has a compartment. */
+enum { TOPDOWN, KOLEN_POLLACK };
+static const char *const FEEDBACK_RULE[] = {"topdown", "kolen-pollack", NULL};
 static const char *const NUDGING[] = {"current", "conductance", NULL};
 #define OF(field) offsetof(struct shorthand, field)
 static const struct ap_key KEYS[] = {
@@ -53,7 +58,9 @@ static const struct ap_key KEYS[] = {
     {"weights", AP_KEY_NODE, AP_DIM_NONE, OF(weights), AP_ABSENT, 0, 0, NULL,
      "{forward, feedback, interneuron, lateral}: how each starts"},
     {"plasticity", AP_KEY_NODE, AP_DIM_RATE, OF(plasticity), AP_ABSENT, 0, 0, NULL,
-     "{forward, interneuron, lateral, feedback, lowpass}: learning rates; a rate of 0 is no rule"},
+     "{forward, interneuron, lateral, feedback, feedback-rule, lowpass, decay}: learning rates; a rate of 0 "
+     "is "
+     "no rule"},
 };
 static const struct ap_key CONDUCTANCE[] = {
     {"leak", AP_KEY_QUANTITY, AP_DIM_CONDUCTANCE, OF(leak), "0.1 /ms", 0, INFINITY, NULL, "g_lk"},
@@ -71,7 +78,7 @@ static const struct ap_key WEIGHTS[] = {
     {"forward", AP_KEY_NODE, AP_DIM_NONE, OF(forward), AP_REQUIRED, 0, 0, NULL,
      "one start for all matrices, or a list"},
     {"feedback", AP_KEY_NODE, AP_DIM_NONE, OF(feedback), AP_REQUIRED, 0, 0, NULL,
-     "one start, `transposed`, or a list, lowest layer first"},
+     "one start, `transposed`, `transposed-sign`, or a list, lowest layer first"},
     {"interneuron", AP_KEY_TEXT, AP_DIM_NONE, OF(interneuron_weights), "self-predicting", 0, 0, NULL, "W^IP"},
     {"lateral", AP_KEY_TEXT, AP_DIM_NONE, OF(lateral_weights), "self-predicting", 0, 0, NULL, "W^PI"},
 };
@@ -81,8 +88,13 @@ static const struct ap_key PLASTICITY[] = {
     {"interneuron", AP_KEY_NUMBER, AP_DIM_RATE, OF(interneuron_rate), "0 /ms", 0, INFINITY, NULL,
      "W^IP, rule (8)"},
     {"lateral", AP_KEY_NUMBER, AP_DIM_RATE, OF(lateral_rate), "0 /ms", 0, INFINITY, NULL, "W^PI, rule (9)"},
-    {"feedback", AP_KEY_NODE, AP_DIM_RATE, OF(feedback_rate), "0 /ms", 0, 0, NULL, "top-down, rule (10)"},
+    {"feedback", AP_KEY_NODE, AP_DIM_RATE, OF(feedback_rate), "0 /ms", 0, 0, NULL,
+     "top-down: one rate, or one per matrix, lowest layer first"},
+    {"feedback-rule", AP_KEY_CHOICE, AP_DIM_NONE, OF(feedback_rule), "topdown", 0, 0, FEEDBACK_RULE,
+     "rule (10), or the forward rule with its factors swapped"},
     {"lowpass", AP_KEY_NUMBER, AP_DIM_TIME, OF(lowpass), "0 ms", 0, INFINITY, NULL, "tau_w of all rules"},
+    {"decay", AP_KEY_NUMBER, AP_DIM_RATE, OF(decay), "0 /ms", 0, INFINITY, NULL,
+     "of forward and top-down weights; what kolen-pollack aligns them with"},
 };
 #undef OF
 #define N(keys) (sizeof keys / sizeof *keys)
@@ -195,7 +207,7 @@ static void population(struct shorthand *s, const char *name, const char *cell, 
 
 struct ap_rate {
     const char *kind;
-    double eta;
+    double eta, decay;
 };
 
 static void projection(struct shorthand *s, const char *name, const char *from, const char *to,
@@ -211,6 +223,7 @@ static void projection(struct shorthand *s, const char *name, const char *from, 
         put(s, r, "kind", "%s", rule.kind);
         put_number(s, r, "rate", rule.eta, "/ms");
         put_number(s, r, "lowpass", s->lowpass, "ms");
+        put_number(s, r, "decay", rule.decay, "/ms");
     }
 }
 
@@ -264,7 +277,7 @@ static void layer_name(const struct shorthand *s, int k, char out[32])
 }
 
 /* The stage between layer k and layer k+1. */
-static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
+static void write_layer(struct shorthand *s, int k, bool split)
 {
     int n = s->n_layers, hidden = n - 2;
     char from[32], to[80], name[48], weights[300], lower[32], upper[32], inter[32];
@@ -275,20 +288,22 @@ static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
     projection(
         s, name, lower, to,
         start_of(s, element(s, s->forward, k, n - 1, "weights, forward"), "microcircuit, weights, forward"),
-        (struct ap_rate){"basal", s->up[k]});
+        (struct ap_rate){"basal", s->up[k], s->decay});
     if (k == 0)
         return;
     snprintf(inter, sizeof inter, "hidden%d.int", k);
     /* top-down, from layer k+1 to the apical dendrites of layer k */
     const char *start = start_of(s, element(s, s->feedback, k - 1, hidden, "weights, feedback"),
                                  "microcircuit, weights, feedback");
-    if (strcmp(start, "transposed") == 0)
-        snprintf(weights, sizeof weights, "transposed(forward%d)", k + 1);
+    const struct ap_init_row *row = (const struct ap_init_row *)ap_registry_find(&ap_init_table, start);
+    if (row && row->transposes)
+        snprintf(weights, sizeof weights, "%s(forward%d)", start, k + 1);
     else
         snprintf(weights, sizeof weights, "%s", start);
     snprintf(name, sizeof name, "feedback%d", k);
-    snprintf(to, sizeof to, "%s/%s", lower, plastic_feedback ? "topdown" : "apical");
-    projection(s, name, upper, to, weights, (struct ap_rate){"topdown", s->down[k - 1]});
+    snprintf(to, sizeof to, "%s/%s", lower, split ? "topdown" : "apical");
+    projection(s, name, upper, to, weights,
+               (struct ap_rate){FEEDBACK_RULE[s->feedback_rule], s->down[k - 1], s->decay});
     /* pyramidal cells to interneurons, W^IP */
     if (strcmp(s->interneuron_weights, "self-predicting") == 0)
         snprintf(weights, sizeof weights, "self-predicting(forward%d)", k + 1);
@@ -296,7 +311,7 @@ static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
         snprintf(weights, sizeof weights, "%s", s->interneuron_weights);
     snprintf(name, sizeof name, "interneuron%d", k);
     snprintf(to, sizeof to, "%s/dendrite", inter);
-    projection(s, name, lower, to, weights, (struct ap_rate){"dendrite", s->interneuron_rate});
+    projection(s, name, lower, to, weights, (struct ap_rate){"dendrite", s->interneuron_rate, 0});
     /* interneurons to apical dendrites, W^PI */
     if (strcmp(s->lateral_weights, "self-predicting") == 0)
         snprintf(weights, sizeof weights, "minus(feedback%d)", k);
@@ -304,7 +319,7 @@ static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
         snprintf(weights, sizeof weights, "%s", s->lateral_weights);
     snprintf(name, sizeof name, "lateral%d", k);
     snprintf(to, sizeof to, "%s/apical", lower);
-    projection(s, name, inter, to, weights, (struct ap_rate){"apical", s->lateral_rate});
+    projection(s, name, inter, to, weights, (struct ap_rate){"apical", s->lateral_rate, 0});
     snprintf(name, sizeof name, "nudge%d", k);
     snprintf(from, sizeof from, "%s", upper);
     nudging(s, name, from, inter, s->nudge, false);
@@ -312,14 +327,14 @@ static void write_layer(struct shorthand *s, int k, bool plastic_feedback)
 
 static void write_network(struct shorthand *s)
 {
-    bool plastic_feedback = false; /* then the apical dendrite keeps its top-down part apart, for rule (10) */
+    bool split = false; /* the apical dendrite keeps its top-down part apart, for rule (10) */
     for (int k = 0; k < s->n_layers - 2; k++)
-        plastic_feedback = plastic_feedback || s->down[k] > 0;
-    const char *pyramidal = plastic_feedback ? "pyramidal-split" : "pyramidal";
+        split = split || (s->down[k] > 0 && s->feedback_rule == TOPDOWN);
+    const char *pyramidal = split ? "pyramidal-split" : "pyramidal";
     struct ap_node *cells = section(s, "cells", false);
     static const char *const TWO[] = {"basal", "apical"}, *const DENDRITE[] = {"dendrite"};
     const struct ap_quantity both[] = {s->basal, s->apical};
-    if (plastic_feedback) {
+    if (split) {
         bool own = ap_yamlin_child(cells, pyramidal) != NULL;
         soma(s, cells, pyramidal, TWO, both, 2);
         struct ap_node *cell = ap_yamlin_child(cells, pyramidal);
@@ -350,7 +365,7 @@ static void write_network(struct shorthand *s)
     population(s, "output", "output", s->size[n - 1], s->transfer, true);
     population(s, "target", "clamped", s->size[n - 1], s->transfer, false);
     for (int k = 0; k < n - 1; k++)
-        write_layer(s, k, plastic_feedback);
+        write_layer(s, k, split);
     nudging(s, "teacher", "target", "output", s->teacher, true);
 }
 

@@ -17,6 +17,17 @@
 
 static const double APART = 1e-9; /* ms: edges closer than this are one */
 
+/* The permutation of n places in which two groups change theirs. */
+static void exchange(const struct ap_intervention_spec *k, size_t n, uint32_t *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint32_t)i;
+    for (int64_t i = 0; i < k->n_group; i++) {
+        out[k->group[0] + i] = (uint32_t)(k->group[1] + i);
+        out[k->group[1] + i] = (uint32_t)(k->group[0] + i);
+    }
+}
+
 enum ap_code ap_intervene_init(struct ap_err *e, struct ap_intervene *v, const struct ap_circuit *c)
 {
     const struct ap_spec *s = c->spec;
@@ -30,10 +41,11 @@ enum ap_code ap_intervene_init(struct ap_err *e, struct ap_intervene *v, const s
     v->factor = ap_mem_array(e, projs, sizeof *v->factor, "interventions");
     v->plastic = ap_mem_array(e, projs, sizeof *v->plastic, "interventions");
     v->map = ap_mem_array(e, projs, sizeof *v->map, "interventions");
+    v->row = ap_mem_array(e, projs, sizeof *v->row, "interventions");
     v->x_at = ap_mem_array(e, projs, sizeof *v->x_at, "interventions");
     v->stored = ap_mem_array(e, (size_t)s->n_intervention + 1, sizeof *v->stored, "interventions");
-    if (!v->comp_at || !v->comp || !v->silent || !v->factor || !v->plastic || !v->map || !v->x_at ||
-        !v->stored)
+    if (!v->comp_at || !v->comp || !v->silent || !v->factor || !v->plastic || !v->map || !v->row ||
+        !v->x_at || !v->stored)
         return AP_EMEMORY;
     for (int i = 0; i < c->n_proj; i++)
         v->factor[i] = 1;
@@ -41,15 +53,21 @@ enum ap_code ap_intervene_init(struct ap_err *e, struct ap_intervene *v, const s
         v->comp_at[p] = v->comp_at[p - 1] + c->pop[p - 1].n_comp;
     for (int i = 0; i < s->n_intervention; i++) {
         const struct ap_intervention_spec *k = &s->intervention[i];
-        if (k->row->kind != AP_INTERVENTION_SHUFFLE)
+        bool shuffles = k->row->kind == AP_INTERVENTION_SHUFFLE;
+        if (!shuffles && k->row->kind != AP_INTERVENTION_SWAP)
             continue;
-        size_t cols = c->proj[k->proj].cols;
-        v->x_at[k->proj] = sent;
-        sent += cols;
-        if (!(v->stored[i] = ap_mem_array(e, cols, sizeof **v->stored, "interventions")))
+        size_t n = k->rows ? c->proj[k->proj].rows : c->proj[k->proj].cols;
+        if (!(v->stored[i] = ap_mem_array(e, n, sizeof **v->stored, "interventions")))
             return AP_EMEMORY;
         const struct ap_rng_stream stream = {(uint64_t)s->seed, AP_RNG_INTERVENTION, (uint32_t)i};
-        ap_rng_shuffle(stream, cols, v->stored[i]);
+        if (shuffles)
+            ap_rng_shuffle(stream, n, v->stored[i]);
+        else
+            exchange(k, n, v->stored[i]);
+        if (k->rows)
+            continue;
+        v->x_at[k->proj] = sent;
+        sent += n;
     }
     v->x = ap_mem_array(e, 2 * sent + 1, sizeof *v->x, "interventions");
     v->dx = v->x + sent;
@@ -67,6 +85,7 @@ void ap_intervene_free(struct ap_intervene *v)
     ap_mem_free(v->factor);
     ap_mem_free(v->plastic);
     ap_mem_free(v->map);
+    ap_mem_free(v->row);
     ap_mem_free(v->x_at);
     ap_mem_free(v->x);
     *v = (struct ap_intervene){0};
@@ -99,8 +118,9 @@ static void act(struct ap_intervene *v, int i)
         v->means = m->mean = true;
         break;
     case AP_INTERVENTION_SHUFFLE:
-        v->maps = true;
-        v->map[k->proj] = v->stored[i];
+    case AP_INTERVENTION_SWAP:
+        v->maps = v->maps || !k->rows;
+        *(k->rows ? &v->row[k->proj] : &v->map[k->proj]) = v->stored[i];
         break;
     }
 }
@@ -115,7 +135,7 @@ void ap_intervene_set(struct ap_intervene *v, const struct ap_block_spec *b, dou
     memcpy(v->plastic, b->plastic, (size_t)c->n_proj * sizeof *v->plastic);
     for (int i = 0; i < c->n_proj; i++) {
         v->factor[i] = 1;
-        v->map[i] = NULL;
+        v->map[i] = v->row[i] = NULL;
     }
     for (int i = 0; i < c->spec->n_intervention; i++) {
         const struct ap_intervention_spec *k = &c->spec->intervention[i];

@@ -14,7 +14,7 @@ struct ap_intervene_comp {
 struct ap_intervene {
     const struct ap_circuit *c;
     bool any;         /* something acts on a compartment, population or projection now */
-    bool means, maps; /* some mean, some shuffle */
+    bool means, maps; /* some mean, some rearrangement of columns */
     int *comp_at;     /* [n_pop] place of the first compartment in comp */
     int n_comp;
     struct ap_intervene_comp *comp;
@@ -22,9 +22,11 @@ struct ap_intervene {
     double *factor;       /* [n_proj] */
     bool *plastic;        /* [n_proj] rules that act */
     const uint32_t **map; /* [n_proj] column j gets what neuron map[j] sends; NULL: neuron j */
-    uint32_t **stored;    /* [n_intervention] permutations of shuffles */
-    size_t *x_at;         /* [n_proj] place in x and dx */
-    double *x, *dx;       /* what shuffled projections send, and its change */
+    const uint32_t *
+        *row; /* [n_proj] row i of the matrix and cell row[i] belong together, and row[row[i]] = i; NULL: i */
+    uint32_t **stored; /* [n_intervention] permutations of shuffles and swaps */
+    size_t *x_at;      /* [n_proj] place in x and dx */
+    double *x, *dx;    /* what projections with a map send, and its change */
 };
 
 enum ap_code ap_intervene_init(struct ap_err *e, struct ap_intervene *v, const struct ap_circuit *c);

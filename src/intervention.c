@@ -4,7 +4,8 @@
  * Out:  spec->intervention[].
  * Invariants:
  *   1. Every name is resolved, and the kind can act on what is named.
- *   2. No two clamps of a compartment, and no two shuffles of a projection, act at the same time.
+ *   2. No two clamps of a compartment, and no two rearrangements (shuffle, swap) of a projection, act at the same
+ *      time.
  * Never: acts; that is intervene.c.
  * Test: tests/unit/test_intervention.c, tests/cli/bad/ */
 #include "intervention.h"
@@ -17,7 +18,7 @@
 
 struct intervention_keys {
     const char *name, *kind, *of, *projection;
-    struct ap_node *during;
+    struct ap_node *during, *groups;
     double from, until, value, conductance, reversal, factor;
 };
 #define OF(field) offsetof(struct intervention_keys, field)
@@ -61,6 +62,11 @@ static const struct ap_key SCALE_KEYS[] = {
 static const struct ap_key FREEZE_KEYS[] = {KEY_PROJ};
 static const struct ap_key MEAN_KEYS[] = {KEY_COMP};
 static const struct ap_key SHUFFLE_KEYS[] = {KEY_PROJ};
+static const struct ap_key SWAP_KEYS[] = {
+    KEY_PROJ,
+    {"groups", AP_KEY_NODE, AP_DIM_NONE, OF(groups), AP_REQUIRED, 0, 0, NULL,
+     "two groups of as many cells of its post- or presynaptic population, [\"name[0:4]\", \"name[4:8]\"]"},
+};
 #undef OF
 
 static const struct ap_intervention_row INTERVENTIONS[] = {
@@ -98,6 +104,13 @@ static const struct ap_intervention_row INTERVENTIONS[] = {
       "", "", AP_KEYS(SHUFFLE_KEYS)},
      AP_INTERVENTION_SHUFFLE,
      AP_INTERVENTION_PROJ},
+    {{"swap",
+      "two groups of cells exchange their weights of a projection, first with first, for sums and for the "
+      "rule: "
+      "rows when they are postsynaptic, columns when presynaptic",
+      "", "", AP_KEYS(SWAP_KEYS)},
+     AP_INTERVENTION_SWAP,
+     AP_INTERVENTION_PROJ},
 };
 
 const struct ap_table ap_intervention_table = {
@@ -132,6 +145,12 @@ static enum ap_code check_place(struct ap_err *e, const struct ap_spec *s,
     return AP_OK;
 }
 
+/* Whether it says which cells the rows or columns of a matrix belong to. */
+static bool rearranges(const struct ap_intervention_spec *v)
+{
+    return v->row->kind == AP_INTERVENTION_SHUFFLE || v->row->kind == AP_INTERVENTION_SWAP;
+}
+
 static enum ap_code check_projection(struct ap_err *e, const struct ap_spec *s,
                                      const struct ap_intervention_spec *v, const struct ap_place *at,
                                      const char *what)
@@ -140,9 +159,39 @@ static enum ap_code check_projection(struct ap_err *e, const struct ap_spec *s,
     if (v->row->kind == AP_INTERVENTION_FREEZE && !p->rule.present)
         return ap_err_add(e, AP_EUSAGE, at, "its weights stand still anyway", "%s: projection %s has no rule",
                           what, p->name);
-    if (v->row->kind == AP_INTERVENTION_SHUFFLE && (p->nudges || p->connect != AP_CONNECT_DENSE))
-        return ap_err_add(e, AP_EUSAGE, at, "name a dense projection", "%s: %s has no columns to be shuffled",
-                          what, p->name);
+    if (rearranges(v) && (p->nudges || p->connect != AP_CONNECT_DENSE))
+        return ap_err_add(e, AP_EUSAGE, at, "name a dense projection", "%s: %s has no rows and columns", what,
+                          p->name);
+    return AP_OK;
+}
+
+/* Two groups of cells of one side of the projection. */
+static enum ap_code read_groups(struct ap_err *e, const struct ap_spec *s, struct ap_intervention_spec *v,
+                                const struct ap_node *n, const char *what)
+{
+    const struct ap_proj_spec *p = &s->proj[v->proj];
+    struct ap_selection g[2];
+    AP_TRY(ap_schema_expect(e, n, what, AP_NODE_LIST));
+    if (n->n != 2)
+        return ap_err_add(e, AP_EUSAGE, &n->at, "for example [\"hidden1.pyr[0:4]\", \"hidden1.pyr[4:8]\"]",
+                          "%s, groups: found %d, expected two", what, n->n);
+    for (int i = 0; i < 2; i++) {
+        AP_TRY(ap_schema_expect(e, n->child[i], what, AP_NODE_SCALAR));
+        AP_TRY(ap_spec_select(e, s, &n->child[i]->at, what, n->child[i]->text, &g[i]));
+        if ((g[i].pop != p->post && g[i].pop != p->pre) || g[i].comp >= 0)
+            return ap_err_add(e, AP_EUSAGE, &n->child[i]->at, "name cells of one side, without compartment",
+                              "%s, groups: %s runs from %s to %s, found '%s'", what, p->name,
+                              s->pop[p->pre].name, s->pop[p->post].name, n->child[i]->text);
+        v->group[i] = g[i].first;
+    }
+    v->rows = g[0].pop == p->post;
+    v->n_group = g[0].last - g[0].first;
+    if (g[0].pop != g[1].pop || g[1].last - g[1].first != v->n_group)
+        return ap_err_add(e, AP_EUSAGE, &n->at, "each cell changes places with one of the other group",
+                          "%s, groups: expected two groups of the same size in one population", what);
+    if (g[0].first < g[1].last && g[1].first < g[0].last)
+        return ap_err_add(e, AP_EUSAGE, &n->at, "`first:last` does not include last",
+                          "%s, groups: the two groups have cells in common", what);
     return AP_OK;
 }
 
@@ -165,9 +214,9 @@ static enum ap_code check_others(struct ap_err *e, const struct ap_spec *s,
         if (strcmp(o->name, v->name) == 0)
             code = ap_err_add(e, AP_EUSAGE, name, "names must differ", "two interventions are called '%s'",
                               v->name);
-        bool once = v->row->kind == AP_INTERVENTION_CLAMP || v->row->kind == AP_INTERVENTION_SHUFFLE;
-        if (once && o->row == v->row && o->pop == v->pop && o->comp == v->comp && o->proj == v->proj &&
-            meet(s, o, v))
+        bool clamps = v->row->kind == AP_INTERVENTION_CLAMP && o->row == v->row;
+        if ((clamps || (rearranges(v) && rearranges(o))) && o->pop == v->pop && o->comp == v->comp &&
+            o->proj == v->proj && meet(s, o, v))
             code =
                 ap_err_add(e, AP_EUSAGE, &v->at, "let one end before the other begins, or name other blocks",
                            "%s: it meets '%s', which acts on the same %s at the same time", what, o->name,
@@ -241,7 +290,8 @@ static enum ap_code read_one(struct ap_err *e, struct ap_spec *s, struct ap_inte
     if (k.projection) {
         struct ap_node *p = ap_yamlin_child(n, "projection");
         if (ap_spec_need_projection(e, s, p, what, &v->proj) != AP_OK ||
-            check_projection(e, s, v, &p->at, what) != AP_OK)
+            check_projection(e, s, v, &p->at, what) != AP_OK ||
+            (k.groups && read_groups(e, s, v, k.groups, what) != AP_OK))
             code = AP_EUSAGE;
     }
     if (code == AP_OK)

@@ -12,6 +12,7 @@ enum ap_intervention_kind {
     AP_INTERVENTION_FREEZE,
     AP_INTERVENTION_MEAN,
     AP_INTERVENTION_SHUFFLE,
+    AP_INTERVENTION_SWAP,
 };
 
 /* What a kind acts on. */

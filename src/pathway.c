@@ -115,32 +115,51 @@ static enum ap_code find_forward(struct ap_err *e, const struct ap_place *at, co
     return AP_OK;
 }
 
+/* The cells that predict what layer f->from sends to hidden layer k. */
+static void find_interneuron(const struct ap_spec *s, const struct ap_pathway *path, int k,
+                             struct ap_pathway_feedback *f)
+{
+    const struct ap_pathway_layer *l = &path->layer[k];
+    int above = path->layer[f->from].pop;
+    for (int i = 0; i < s->n_proj; i++) {
+        const struct ap_proj_spec *p = &s->proj[i];
+        if (p->post != l->pop || !sends_rates(p) || !ap_pathway_reaches(s, l->pop, p->post_comp, l->apical))
+            continue;
+        for (int j = 0; j < s->n_proj && p->pre != above && f->lateral < 0; j++) {
+            const struct ap_proj_spec *n = &s->proj[j];
+            if (n->nudges && n->pre == above && n->post == p->pre && n->post_comp == 0) {
+                f->lateral = i;
+                f->nudge = j;
+                f->interneuron = p->pre;
+            }
+        }
+    }
+}
+
 /* Apical dendrite of hidden layer k, its feedback and the cells that predict it. */
 static enum ap_code find_apical(struct ap_err *e, const struct ap_place *at, const struct ap_spec *s,
                                 struct ap_pathway *path, int k)
 {
     struct ap_pathway_layer *l = &path->layer[k];
-    int above = path->layer[k + 1].pop;
     l->apical = ap_spec_compartment(s, l->pop, "apical");
     if (l->apical < 0 || !pulls_on_soma(s, l->pop, l->apical))
         return ap_err_add(e, AP_EUSAGE, at, "use the built-in cell `pyramidal`, or name the compartment so",
                           "hidden layer %s has no compartment `apical` that pulls on its soma",
                           s->pop[l->pop].name);
-    for (int i = 0; i < s->n_proj; i++) {
-        const struct ap_proj_spec *p = &s->proj[i];
-        if (p->post != l->pop || !sends_rates(p) || !ap_pathway_reaches(s, l->pop, p->post_comp, l->apical))
-            continue;
-        if (p->pre == above && l->feedback < 0)
-            l->feedback = i;
-        for (int j = 0; j < s->n_proj && p->pre != above && l->lateral < 0; j++) {
-            const struct ap_proj_spec *n = &s->proj[j];
-            if (n->nudges && n->pre == above && n->post == p->pre && n->post_comp == 0) {
-                l->lateral = i;
-                l->nudge = j;
-                l->interneuron = p->pre;
-            }
+    for (int from = k + 1; from <= path->n; from++)
+        for (int i = 0; i < s->n_proj; i++) {
+            const struct ap_proj_spec *p = &s->proj[i];
+            if (p->pre != path->layer[from].pop || p->post != l->pop || !sends_rates(p) ||
+                !ap_pathway_reaches(s, l->pop, p->post_comp, l->apical))
+                continue;
+            if (l->n_feedback == AP_PATHWAY_FEEDBACKS)
+                return ap_err_add(e, AP_EUSAGE, at, NULL,
+                                  "more than %d projections from above reach %s/apical", AP_PATHWAY_FEEDBACKS,
+                                  s->pop[l->pop].name);
+            struct ap_pathway_feedback *f = &l->feedback[l->n_feedback++];
+            *f = (struct ap_pathway_feedback){i, from, -1, -1, -1};
+            find_interneuron(s, path, k, f);
         }
-    }
     return AP_OK;
 }
 
@@ -159,7 +178,7 @@ enum ap_code ap_pathway_find(struct ap_err *e, const struct ap_place *at, const 
                                   "no feedforward network: %s drives itself", s->pop[pop].name);
         if (n == AP_PATHWAY_LAYERS)
             return ap_err_add(e, AP_EUSAGE, at, NULL, "more than %d layers", AP_PATHWAY_LAYERS);
-        down[n] = (struct ap_pathway_layer){pop, -1, -1, -1, -1, -1, -1, -1};
+        down[n] = (struct ap_pathway_layer){.pop = pop, .basal = -1, .forward = -1, .apical = -1};
         if (is_clamped(s, pop)) {
             n++;
             break;

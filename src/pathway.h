@@ -5,16 +5,23 @@
 
 #include "spec.h"
 
-enum { AP_PATHWAY_LAYERS = 64 };
+enum { AP_PATHWAY_LAYERS = 64, AP_PATHWAY_FEEDBACKS = 16 };
+
+/* A dense projection of rates from a higher layer to an apical dendrite: from the next one, or directly from the output. */
+struct ap_pathway_feedback {
+    int proj;
+    int from; /* layer that sends it */
+    /* what predicts it: a population that this layer nudges and that reaches the apical dendrite */
+    int interneuron, nudge, lateral; /* population, nudging, projection; -1: none */
+};
 
 struct ap_pathway_layer {
     int pop;
-    int basal;    /* compartment that the layer below reaches; -1: input */
-    int forward;  /* projection from the layer below into it; -1: input */
-    int apical;   /* compartment; -1: input and output */
-    int feedback; /* dense projection of rates from the layer above to the apical dendrite; -1: none */
-    /* what predicts the feedback: a population that the layer above nudges and that reaches the apical dendrite */
-    int interneuron, nudge, lateral; /* population, nudging, projection; -1: none */
+    int basal;   /* compartment that the layer below reaches; -1: input */
+    int forward; /* projection from the layer below into it; -1: input */
+    int apical;  /* compartment; -1: input and output */
+    struct ap_pathway_feedback feedback[AP_PATHWAY_FEEDBACKS]; /* from the nearest layer first */
+    int n_feedback;
 };
 
 struct ap_pathway {

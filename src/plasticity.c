@@ -4,7 +4,7 @@
  * Out:  updated weights and low-passed products, in the circuit.
  * Theory: within a step of length h the matrices are constant, but the weighted sums go on along the weights' rate of
  *   change at the step's beginning, W r + (t - t0) (dW/dt r)(t0); at its end the matrices take a change that is exact for
- *   products which move linearly. What the potentials do not see is the bending of W r over a step, O(eta h^2), so the
+ *   products which move linearly; decay takes exp(-lambda h) of them and weighs what is added as if it came evenly. What the potentials do not see is the bending of W r over a step, O(eta h^2), so the
  *   right-hand side jumps so little at updates that the error control keeps its steps; without the drift the jumps were
  *   O(eta h), and tight tolerances ended in a million steps per presentation. The distance to coupled weights falls at
  *   least in first order with eta and with the longest step; tests/props/test_model.c measures both.
@@ -50,7 +50,8 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
 /* The coefficients of one step of a rule. */
 static struct ap_synapse_fold fold_of(const struct ap_proj *p, double h, bool euler)
 {
-    return euler ? ap_synapse_fold_euler(h, p->tau, p->eta) : ap_synapse_fold_of(h, p->tau, p->eta);
+    return euler ? ap_synapse_fold_euler(h, p->tau, p->eta, p->decay)
+                 : ap_synapse_fold_of(h, p->tau, p->eta, p->decay);
 }
 
 /* Rows of one task: the matrices themselves. */

@@ -96,13 +96,25 @@ static const double *sent(const struct ap_rhs *r, int proj, const double *v, con
     return straight(r->c, &r->c->proj[proj], v, rate);
 }
 
-/* The same, gathered by the permutation of a shuffle. */
+/* The same, gathered by the permutation of a shuffle or swap. */
 static void gather(const struct ap_rhs *r, int proj, const double *v, const double *rate, double *to)
 {
     const uint32_t *map = r->act.map[proj];
     const double *x = straight(r->c, &r->c->proj[proj], v, rate);
     for (size_t j = 0; map && j < r->c->proj[proj].cols; j++)
         to[r->act.x_at[proj] + j] = x[map[j]];
+}
+
+/* Sums of cells [first, first + n) over a dense matrix w of projection `proj`: each over the row that belongs to it. */
+static void row_sums(const struct ap_rhs *r, int proj, const double *w, size_t first, size_t n,
+                     const double *x, int add, double *out)
+{
+    size_t cols = r->c->proj[proj].cols;
+    const uint32_t *row = r->act.row[proj];
+    if (!row)
+        ap_synapse_product(n, cols, w + first * cols, x, add, out);
+    for (size_t i = 0; row && i < n; i++)
+        ap_synapse_product(1, cols, w + row[first + i] * cols, x, add, out + i);
 }
 
 static void fill(size_t n, double value, double *to)
@@ -207,12 +219,12 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
             const double *x = sent(r, m->sum[s], v_all, rate, false);
-            const double *rows = w[m->sum[s]] + t->first * q->cols;
+            const double *rows = w[m->sum[s]] + t->first * q->cols; /* of one-to-one weights */
             const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
             double factor = r->act.factor[m->sum[s]];
             if (r->act.any && factor != 1) { /* never an afferent */
                 if (q->spec->connect == AP_CONNECT_DENSE)
-                    ap_synapse_product(n, q->cols, rows, x, 0, part);
+                    row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, 0, part);
                 for (size_t i = 0; i < n; i++)
                     in[i] =
                         (s > 0 ? in[i] : 0) +
@@ -225,7 +237,7 @@ static void stage_sums(const struct ap_rhs *r, const struct ap_task *t, double t
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + fma(left, wb[i], wa[i]);
             } else if (q->spec->connect == AP_CONNECT_DENSE)
-                ap_synapse_product(n, q->cols, rows, x, s > 0, in);
+                row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, s > 0, in);
             else
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];
@@ -321,16 +333,22 @@ static struct ap_signal_view view_of(const struct ap_rhs *r, const struct ap_sig
     };
 }
 
-/* A shuffled projection's rule sees the neurons that its columns belong to. */
+/* A rearranged projection's rule sees the neurons that its rows and columns belong to. */
 static void permute(struct ap_rhs *r, int proj, double *signals)
 {
     const struct ap_proj *p = &r->c->proj[proj];
-    const uint32_t *map = r->act.map[proj];
-    double *pre = signals + p->pre_signal.at, *copy = r->scratch + p->pre_signal.at;
-    if (map)
-        memcpy(copy, pre, p->cols * sizeof *pre);
-    for (size_t j = 0; map && j < p->cols; j++)
-        pre[j] = copy[map[j]];
+    const struct {
+        const uint32_t *map;
+        size_t at, n;
+    } side[2] = {{r->act.map[proj], p->pre_signal.at, p->cols},
+                 {r->act.row[proj], p->post_signal.at, p->rows}};
+    for (int k = 0; k < 2; k++) {
+        double *values = signals + side[k].at, *copy = r->scratch + side[k].at;
+        if (side[k].map)
+            memcpy(copy, values, side[k].n * sizeof *values);
+        for (size_t j = 0; side[k].map && j < side[k].n; j++)
+            values[j] = copy[side[k].map[j]];
+    }
 }
 
 static void signals_of(struct ap_rhs *r, int proj)
@@ -386,6 +404,7 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
         return;
     }
     const double *post = r->signal + p->post_signal.at + t->first, *pre = r->signal + p->pre_signal.at;
+    const double *w = tangent ? vd + p->w_state : r->w[t->pop];
     bool one = p->spec->connect == AP_CONNECT_ONE;
     double inv_tau = p->tau > 0 ? 1 / p->tau : 0;
     if (tangent) {
@@ -397,14 +416,16 @@ static void weight_rows(const struct ap_rhs *r, const struct ap_task *t, const d
                                dpre + t->first + i, p->eta, inv_tau, dw + i, dd ? dd + i : NULL);
         if (!one)
             ap_synapse_tangent(n, p->cols, vrow, post, pre, dpost, dpre, p->eta, inv_tau, dw, dd);
-        return;
+    } else {
+        const double *d = p->d ? r->d[t->pop] + at : NULL;
+        for (size_t i = 0; one && i < n; i++)
+            ap_synapse_derivative(1, 1, d ? d + i : NULL, post + i, pre + t->first + i, p->eta, inv_tau,
+                                  dw + i, dd ? dd + i : NULL);
+        if (!one)
+            ap_synapse_derivative(n, p->cols, d, post, pre, p->eta, inv_tau, dw, dd);
     }
-    const double *d = p->d ? r->d[t->pop] + at : NULL;
-    for (size_t i = 0; one && i < n; i++)
-        ap_synapse_derivative(1, 1, d ? d + i : NULL, post + i, pre + t->first + i, p->eta, inv_tau, dw + i,
-                              dd ? dd + i : NULL);
-    if (!one)
-        ap_synapse_derivative(n, p->cols, d, post, pre, p->eta, inv_tau, dw, dd);
+    if (p->decay > 0)
+        ap_synapse_decay(size, w + at, p->decay, dw);
 }
 
 /* ---- public ---------------------------------------------------------------------------------------- */
@@ -420,7 +441,21 @@ void ap_rhs_begin(struct ap_rhs *r)
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, r->now.plastic);
 }
 
-/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T. */
+/* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */
+static void drift_of_decay(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x,
+                           double *out)
+{
+    const struct ap_proj *q = &r->c->proj[proj];
+    double part[256], decay = q->decay * r->act.factor[proj];
+    bool dense = q->spec->connect == AP_CONNECT_DENSE;
+    if (dense)
+        row_sums(r, proj, q->w, first, n, x, 0, part);
+    for (size_t i = 0; i < n; i++)
+        out[i] -= decay * (dense ? part[i] : q->w[first + i] * x[first + i]);
+}
+
+/* Rows of one population: sum over its plastic projections of dW/dt r, with dW/dt = eta D or eta post pre^T, less
+ * decay W. */
 static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
@@ -434,7 +469,7 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
             if (!q->plastic || !r->now.plastic[m->sum[s]])
                 continue;
             const double *x = sent(r, m->sum[s], r->v, r->rate, false);
-            const double *post = r->signal + q->post_signal.at + t->first;
+            const double *signals = r->signal + q->post_signal.at, *post = signals + t->first;
             double eta = q->eta * r->act.factor[m->sum[s]];
             const double *pre = r->signal + q->pre_signal.at;
             const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
@@ -446,15 +481,18 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
                     out[i] +=
                         eta * (q->d ? q->d[t->first + i] : post[i] * pre[t->first + i]) * x[t->first + i];
             } else if (q->d) {
-                ap_synapse_product(n, q->cols, q->d + t->first * q->cols, x, 0, part);
+                row_sums(r, m->sum[s], q->d, t->first, n, x, 0, part);
                 for (size_t i = 0; i < n; i++)
                     out[i] += eta * part[i];
             } else {
                 double overlap;
+                const uint32_t *row = r->act.row[m->sum[s]];
                 ap_synapse_product(1, q->cols, pre, x, 0, &overlap);
                 for (size_t i = 0; i < n; i++)
-                    out[i] += eta * post[i] * overlap;
+                    out[i] += eta * (row ? signals[row[t->first + i]] : post[i]) * overlap;
             }
+            if (!f && q->decay > 0)
+                drift_of_decay(r, m->sum[s], t->first, n, x, out);
         }
     }
 }
@@ -557,11 +595,10 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
                                 coupled(r) && q->plastic ? v + q->w_state : NULL};
     double part[256];
     for (int k = 0; k < 2; k++) {
-        const double *rows = w[k] ? w[k] + t->first * q->cols : NULL;
-        if (rows && dense)
-            ap_synapse_product(t->last - t->first, q->cols, rows, x[k], 0, part);
-        for (size_t i = 0; rows && i < t->last - t->first; i++)
-            in[i] += factor * (dense ? part[i] : rows[i] * x[k][t->first + i]);
+        if (w[k] && dense)
+            row_sums(r, proj, w[k], t->first, t->last - t->first, x[k], 0, part);
+        for (size_t i = 0; w[k] && i < t->last - t->first; i++)
+            in[i] += factor * (dense ? part[i] : w[k][t->first + i] * x[k][t->first + i]);
     }
 }
 
@@ -585,20 +622,19 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
                 tangent_scaled(r, t, m->sum[s], factor, v, in);
                 continue;
             }
-            const double *w = r->w[m->sum[s]] + t->first * q->cols;
+            const double *w = r->w[m->sum[s]], *dw = v + q->w_state;
             if (!r->c->pop[q->pre].clamped && dense)
-                ap_synapse_product(n, q->cols, w, dx, 1, in);
+                row_sums(r, m->sum[s], w, t->first, n, dx, 1, in);
             else if (!r->c->pop[q->pre].clamped)
-                for (size_t i = 0; i < n; i++)
-                    in[i] += w[i] * dx[t->first + i];
+                for (size_t i = t->first; i < t->last; i++)
+                    in[i - t->first] += w[i] * dx[i];
             if (!(coupled(r) && q->plastic))
                 continue;
-            const double *dw = v + q->w_state + t->first * q->cols;
             if (dense)
-                ap_synapse_product(n, q->cols, dw, x, 1, in);
+                row_sums(r, m->sum[s], dw, t->first, n, x, 1, in);
             else
-                for (size_t i = 0; i < n; i++)
-                    in[i] += dw[i] * x[t->first + i];
+                for (size_t i = t->first; i < t->last; i++)
+                    in[i - t->first] += dw[i] * x[i];
         }
         if (m->kind == AP_COMP_INSTANTANEOUS && !waits)
             compose(r, t->pop, p->cell->order[o], t->first, t->last, r->dinput, true, r->dv);

@@ -17,6 +17,8 @@ static const struct ap_key KEYS[] = {
     {"rate", AP_KEY_NUMBER, AP_DIM_RATE, OF(rate), AP_REQUIRED, 0, INFINITY, NULL, "learning rate eta"},
     {"lowpass", AP_KEY_NUMBER, AP_DIM_TIME, OF(lowpass), "0 ms", 0, INFINITY, NULL,
      "time constant tau_w of the low-pass on the product; 0: none"},
+    {"decay", AP_KEY_NUMBER, AP_DIM_RATE, OF(decay), "0 /ms", 0, INFINITY, NULL,
+     "lambda: weights fade as exp(-lambda t) while the rule acts"},
 };
 
 static const struct ap_rule_row RULES[] = {
@@ -36,11 +38,17 @@ static const struct ap_rule_row RULES[] = {
       NULL, 0},
      "input-error(topdown)",
      "rate"},
+    {{"kolen-pollack",
+      "the rule `basal` of the layer above with its factors swapped, for its feedback: with the same decay "
+      "both matrices become each other's transpose",
+      "1/ms", "Kolen & Pollack 1994; Akrout et al. 2019", NULL, 0},
+     "rate",
+     "dendritic-error(basal)"},
 };
 
 const struct ap_table ap_rule_table = {
     .thing = "rule",
-    .doc = "plasticity rules: tau dD/dt = -D + post * pre^T, dW/dt = rate * D",
+    .doc = "plasticity rules: tau dD/dt = -D + post * pre^T, dW/dt = rate * D - decay * W",
     AP_TABLE(RULES),
     AP_SHARED(KEYS),
 };

@@ -66,6 +66,7 @@ struct ap_rule_spec {
     struct ap_signal_ref post, pre;
     double rate;    /* eta [1/ms] */
     double lowpass; /* tau_w [ms], 0: none */
+    double decay;   /* lambda [1/ms] */
 };
 
 enum ap_connect { AP_CONNECT_DENSE, AP_CONNECT_ONE };
@@ -210,8 +211,10 @@ struct ap_intervention_spec {
     struct ap_place at;
     const struct ap_intervention_row *row;
     int pop, comp, proj; /* on what it acts, -1: not named */
-    bool *during;        /* [n_block] */
-    double from, until;  /* ms within a presentation; until is infinite when not given */
+    bool rows;           /* swap: the groups are postsynaptic cells of the projection; else presynaptic */
+    int64_t group[2], n_group; /* swap: first neuron of each group, neurons of a group */
+    bool *during;              /* [n_block] */
+    double from, until;        /* ms within a presentation; until is infinite when not given */
     double value, conductance, reversal, factor; /* of the kinds that have them */
 };
 

@@ -79,9 +79,16 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
  *     d(h)   = E d + X0 (1 - E) + (X1 - X0) (1 - (1 - E)/a)
  *     int d  = tau (1 - E) d + X0 h (1 - (1 - E)/a) + (X1 - X0) h (1/2 - 1/a + (1 - E)/a^2)
  * For short steps the brackets cancel; their series are used there. */
-struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
+struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, double decay)
 {
-    struct ap_synapse_fold k = {0};
+    struct ap_synapse_fold k = {.left = 1};
+    if (decay >
+        0) { /* int exp(-decay (h - s)) ds = h * (1 - exp(-decay h)) / (decay h): exact where D is constant */
+        double gone = -ap_mathx_expm1(-decay * h);
+        k = ap_synapse_fold_of(h, tau, h > 0 ? eta * (gone / (decay * h)) : eta, 0);
+        k.left = 1 - gone;
+        return k;
+    }
     if (tau == 0) {
         k.k0 = k.k1 = 0.5 * eta * h;
         return k;
@@ -107,25 +114,26 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta)
     return k;
 }
 
-struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta)
+struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay)
 {
+    double left = 1 - decay * dt;
     if (tau == 0)
-        return (struct ap_synapse_fold){.k0 = eta * dt};
-    return (struct ap_synapse_fold){.kd = eta * dt, .e = 1 - dt / tau, .c0 = dt / tau};
+        return (struct ap_synapse_fold){.left = left, .k0 = eta * dt};
+    return (struct ap_synapse_fold){.left = left, .kd = eta * dt, .e = 1 - dt / tau, .c0 = dt / tau};
 }
 
-/* One row: w += kd*d + wa*a + wb*b, d = e*d + da*a + db*b; without d the first only. */
-static inline void fold_row(size_t cols, double *restrict w, double *restrict d, double kd, double e,
-                            double wa, double wb, double da, double db, const double *restrict a,
+/* One row: w = left*w + kd*d + wa*a + wb*b, d = e*d + da*a + db*b; without d the first only. */
+static inline void fold_row(size_t cols, double *restrict w, double *restrict d, double left, double kd,
+                            double e, double wa, double wb, double da, double db, const double *restrict a,
                             const double *restrict b)
 {
     if (!d) {
         for (size_t j = 0; j < cols; j++)
-            w[j] = fma(wb, b[j], fma(wa, a[j], w[j]));
+            w[j] = fma(wb, b[j], fma(wa, a[j], left * w[j]));
         return;
     }
     for (size_t j = 0; j < cols; j++) {
-        w[j] = fma(wb, b[j], fma(wa, a[j], fma(kd, d[j], w[j])));
+        w[j] = fma(wb, b[j], fma(wa, a[j], fma(kd, d[j], left * w[j])));
         d[j] = fma(db, b[j], fma(da, a[j], e * d[j]));
     }
 }
@@ -136,17 +144,18 @@ AP_CLONES void ap_synapse_apply(size_t rows, size_t cols, double *restrict w, do
                                 const struct ap_synapse_fold *k)
 {
     for (size_t i = 0; i < rows; i++)
-        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, k->kd, k->e, k->k0 * post0[i], k->k1 * post1[i],
-                 k->c0 * post0[i], k->c1 * post1[i], pre0, pre1);
+        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, k->left, k->kd, k->e, k->k0 * post0[i],
+                 k->k1 * post1[i], k->c0 * post0[i], k->c1 * post1[i], pre0, pre1);
 }
 
-AP_CLONES void ap_synapse_fold(size_t rows, size_t cols, double *restrict w, double *restrict d, double alpha,
-                               double epsilon, const double *restrict p, const double *restrict q,
-                               const double *restrict r, const double *restrict s, const double *restrict a,
-                               const double *restrict b)
+AP_CLONES void ap_synapse_fold(size_t rows, size_t cols, double *restrict w, double *restrict d, double left,
+                               double alpha, double epsilon, const double *restrict p,
+                               const double *restrict q, const double *restrict r, const double *restrict s,
+                               const double *restrict a, const double *restrict b)
 {
     for (size_t i = 0; i < rows; i++)
-        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, alpha, epsilon, p[i], q[i], r[i], s[i], a, b);
+        fold_row(cols, w + i * cols, d ? d + i * cols : NULL, left, alpha, epsilon, p[i], q[i], r[i], s[i], a,
+                 b);
 }
 
 AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,
@@ -179,4 +188,10 @@ AP_CLONES void ap_synapse_tangent(size_t rows, size_t cols, const double *restri
             } else
                 dw[at] = eta * change;
         }
+}
+
+AP_CLONES void ap_synapse_decay(size_t n, const double *restrict w, double decay, double *restrict dw)
+{
+    for (size_t i = 0; i < n; i++)
+        dw[i] = fma(-decay, w[i], dw[i]);
 }

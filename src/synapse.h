@@ -14,22 +14,24 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
                               double *out);
 
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
- *     w += kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
- *     d  = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
+ *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
+ *     d = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
 struct ap_synapse_fold {
-    double kd, k0, k1, e, c0, c1;
+    double left, kd, k0, k1, e, c0, c1;
 };
 /* Explicit Euler: only the values at the beginning of the step of length dt count. */
-struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta);
-/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate. Exact for a linear product. */
-struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta);
+struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay);
+/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate; decay: of the weights [1/ms]. Exact
+ * for a linear product without decay, and with it for a constant D; else of second order in decay * h. */
+struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, double decay);
 void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
                       const double *post1, const double *pre1, const struct ap_synapse_fold *k);
 
-/* A whole presentation at once, see afferent.h: w += alpha d + p a^T + q b^T, then d = epsilon d + r a^T + s b^T. */
-void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double alpha, double epsilon,
-                     const double *p, const double *q, const double *r, const double *s, const double *a,
-                     const double *b);
+/* A whole presentation at once, see afferent.h: w = left w + alpha d + p a^T + q b^T, then
+ * d = epsilon d + r a^T + s b^T. */
+void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left, double alpha,
+                     double epsilon, const double *p, const double *q, const double *r, const double *s,
+                     const double *a, const double *b);
 
 /* Coupled weights, one matrix: dw = eta*d, dd = (post pre^T - d)/tau; without low-pass (dd NULL) dw = eta*post pre^T. */
 void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre,
@@ -38,5 +40,7 @@ void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const doub
 void ap_synapse_tangent(size_t rows, size_t cols, const double *vd, const double *post, const double *pre,
                         const double *dpost, const double *dpre, double eta, double inv_tau, double *dw,
                         double *dd);
+/* What decay adds to both, w being the weights or their change: dw -= decay * w. */
+void ap_synapse_decay(size_t n, const double *w, double decay, double *dw);
 
 #endif

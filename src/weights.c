@@ -16,20 +16,35 @@
 #include <string.h>
 
 static const struct ap_init_row INITS[] = {
-    {{"uniform", "uniform(low, high): drawn independently", "1", "", NULL, 0}, 2, false, false, false},
-    {{"normal", "normal(mean, sd): drawn independently", "1", "", NULL, 0}, 2, false, false, false},
-    {{"constant", "constant(value): all equal", "1", "", NULL, 0}, 1, false, false, false},
+    {{"uniform", "uniform(low, high): drawn independently", "1", "", NULL, 0}, 2, false, false, false, false},
+    {{"normal", "normal(mean, sd): drawn independently", "1", "", NULL, 0}, 2, false, false, false, false},
+    {{"constant", "constant(value): all equal", "1", "", NULL, 0}, 1, false, false, false, false},
     {{"minus", "minus(projection): its weights with the opposite sign", "1",
       "Sacramento et al. 2018, self-predicting W^PI", NULL, 0},
      0,
      true,
      false,
+     false,
      false},
-    {{"copy", "copy(projection) or copy(projection, factor)", "1", "", NULL, 0}, 0, true, false, false},
+    {{"copy", "copy(projection) or copy(projection, factor)", "1", "", NULL, 0},
+     0,
+     true,
+     false,
+     false,
+     false},
     {{"transposed", "transposed(projection) or transposed(projection, factor)", "1", "", NULL, 0},
      0,
      true,
      false,
+     true,
+     false},
+    {{"transposed-sign",
+      "transposed-sign(projection) or transposed-sign(projection, scale): scale * the sign of each weight",
+      "1", "sign-symmetric feedback, Liao et al. 2016", NULL, 0},
+     0,
+     true,
+     false,
+     true,
      true},
     {{"self-predicting",
       "self-predicting(forward projection): W^IP such that the interneurons' dendrites predict the layer "
@@ -38,8 +53,14 @@ static const struct ap_init_row INITS[] = {
      0,
      true,
      false,
+     false,
      false},
-    {{"file", "file(path, dataset): read from HDF5, [post][pre]", "1", "", NULL, 0}, 0, false, true, false},
+    {{"file", "file(path, dataset): read from HDF5, [post][pre]", "1", "", NULL, 0},
+     0,
+     false,
+     true,
+     false,
+     false},
 };
 
 const struct ap_table ap_init_table = {
@@ -76,9 +97,10 @@ static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int pro
     if (p->connect == AP_CONNECT_ONE)
         cols = 1;
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++)
-            w[i * cols + j] =
-                factor * (p->init.row->transposes && cols > 1 ? from[j * rows + i] : from[i * cols + j]);
+        for (size_t j = 0; j < cols; j++) {
+            double one = p->init.row->transposes && cols > 1 ? from[j * rows + i] : from[i * cols + j];
+            w[i * cols + j] = factor * (p->init.row->signs ? (one > 0) - (one < 0) : one);
+        }
     return AP_OK;
 }
 

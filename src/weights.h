@@ -10,6 +10,7 @@ struct ap_init_row {
     bool takes_projection; /* one argument names a projection, with an optional factor behind it */
     bool takes_file;       /* (path, dataset) */
     bool transposes;       /* sizes of the named projection are swapped */
+    bool signs;            /* of the named projection's weights the sign alone is taken */
 };
 
 struct ap_spec;

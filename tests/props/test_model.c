@@ -204,17 +204,19 @@ static double held_distance(double factor, double max_step, double rtol)
     double w[2][4000];
     size_t n = 0;
     for (int k = 0; k < 2; k++) {
-        char forward[128], inter[128], lateral[128], step[64], relative[64], absolute[64];
+        char forward[128], inter[128], lateral[128], decay[128], step[64], relative[64], absolute[64];
         snprintf(forward, sizeof forward, "microcircuit.plasticity.forward=[%.17g /ms, %.17g /ms]",
                  0.1 * factor, 0.05 * factor);
         snprintf(inter, sizeof inter, "microcircuit.plasticity.interneuron=%.17g /ms", 0.1 * factor);
         snprintf(lateral, sizeof lateral, "microcircuit.plasticity.lateral=%.17g /ms", 0.05 * factor);
+        snprintf(decay, sizeof decay, "microcircuit.plasticity.decay=%.17g /ms", 0.01 * factor);
         snprintf(step, sizeof step, "integrator.max-step=%.17g ms", k ? max_step : 0);
         snprintf(relative, sizeof relative, "integrator.rtol=%.17g", k ? rtol : 1e-9);
         snprintf(absolute, sizeof absolute, "integrator.atol=%.17g", k ? rtol / 100 : 1e-11);
         const char *sets[] = {forward,
                               inter,
                               lateral,
+                              decay,
                               k ? "integrator.weights=held" : "integrator.weights=coupled",
                               relative,
                               absolute,
@@ -222,7 +224,7 @@ static double held_distance(double factor, double max_step, double rtol)
                               "microcircuit.noise=0 /sqrt(ms)",
                               "schedule.learning.duration=20 ms"};
         struct harness h;
-        harness_open_file(&h, "circuits/association.yaml", sets, 9);
+        harness_open_file(&h, "circuits/association.yaml", sets, 10);
         assert_int_equal(ap_sim_present(h.e, &h.x, 3, 0), AP_OK);
         ap_sim_settle(&h.x);
         n = 0;

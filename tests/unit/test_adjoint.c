@@ -108,6 +108,10 @@ static void test_transposed_with_interventions(void **state)
                 "  - {name: d, kind: scale, projection: lateral2, factor: 0.3}\n"
                 "  - {name: e, kind: clamp, of: hidden1.int/soma, value: 0.4}\n"
                 "  - {name: f, kind: silence, of: hidden2.int}\n"
+                "  - {name: h, kind: swap, projection: forward2, groups: [\"hidden1.pyr[0:2]\", "
+                "\"hidden1.pyr[3:5]\"]}\n"
+                "  - {name: i, kind: swap, projection: feedback2, groups: [\"hidden2.pyr[0:2]\", "
+                "\"hidden2.pyr[2:4]\"]}\n"
                 "  - {name: g, kind: scale, projection: nudge1, factor: 2}\n"};
     struct harness h;
     open(&h, &V, true);
@@ -184,7 +188,11 @@ static void test_gradients(void **state)
                  "until: 9 ms}\n"
                  "  - {name: b, kind: mean, of: hidden2.pyr/apical, from: 5 ms}\n"
                  "  - {name: c, kind: clamp, of: hidden1.int/soma, value: 0.4, from: 3 ms, until: 7 ms}\n"
-                 "  - {name: d, kind: scale, projection: forward2, factor: 0.5, until: 8 ms}\n"},
+                 "  - {name: d, kind: scale, projection: forward2, factor: 0.5, until: 8 ms}\n"
+                 "  - {name: e, kind: swap, projection: forward1, groups: [\"hidden1.pyr[0:2]\", "
+                 "\"hidden1.pyr[3:5]\"]}\n"
+                 "  - {name: f, kind: swap, projection: forward3, groups: [\"hidden2.pyr[0:2]\", "
+                 "\"hidden2.pyr[2:4]\"], from: 6 ms}\n"},
     };
     for (size_t n = 0; n < sizeof V / sizeof *V; n++) {
         struct seen s;

@@ -55,8 +55,8 @@ static void compare(const char *lowpass, bool euler)
             }
             for (int i = 0; i < ROWS; i++)
                 after[i] = draw((uint64_t)(step * 100 + i));
-            struct ap_synapse_fold k =
-                euler ? ap_synapse_fold_euler(dt, p->tau, p->eta) : ap_synapse_fold_of(dt, p->tau, p->eta);
+            struct ap_synapse_fold k = euler ? ap_synapse_fold_euler(dt, p->tau, p->eta, p->decay)
+                                             : ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, x, after, next, &k);
             ap_afferent_step(f, &k, post, e0, after, e1);
             memset(drift, 0, sizeof drift);
@@ -69,7 +69,8 @@ static void compare(const char *lowpass, bool euler)
                     square += next[j] * next[j];
                 }
                 assert_true(fabs(f->wa[i] + e1 * f->wb[i] - sum) < 1e-11);
-                assert_true(fabs(drift[i] - p->eta * (p->d ? change : after[i] * square)) < 1e-11);
+                double speed = p->eta * (p->d ? change : after[i] * square) - p->decay * sum;
+                assert_true(fabs(drift[i] - speed) < 1e-11);
             }
             memcpy(post, after, sizeof post);
             t += dt;
@@ -98,6 +99,15 @@ static void test_rule_without_lowpass(void **state)
     compare("0 ms", false);
 }
 
+static void test_decay(void **state)
+{
+    (void)state;
+    for (int euler = 0; euler < 2; euler++) {
+        compare("30 ms, decay: 0.2 /ms", euler);
+        compare("0 ms, decay: 0.2 /ms", euler);
+    }
+}
+
 static void test_euler(void **state)
 {
     (void)state;
@@ -111,6 +121,7 @@ int main(void)
         cmocka_unit_test(test_lowpassed_rule),
         cmocka_unit_test(test_rule_without_lowpass),
         cmocka_unit_test(test_euler),
+        cmocka_unit_test(test_decay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,9 +136,9 @@ static void test_parts(void **state)
             const struct ap_analysis_layer *l = &a.layer[k];
             const struct ap_pathway_layer *p = &a.path.layer[k];
             double top[16], side[16], nothing[16];
-            assert_true(p->feedback >= 0 && p->lateral >= 0 && p->nudge >= 0);
-            ap_analysis_part(&a, k, p->feedback, top);
-            ap_analysis_part(&a, k, p->lateral, side);
+            assert_true(p->n_feedback == 1 && p->feedback[0].lateral >= 0 && p->feedback[0].nudge >= 0);
+            ap_analysis_part(&a, k, p->feedback[0].proj, top);
+            ap_analysis_part(&a, k, p->feedback[0].lateral, side);
             ap_analysis_part(&a, k, p->forward, nothing);
             double size = 0;
             for (size_t i = 0; i < l->n; i++) {

@@ -174,7 +174,7 @@ static void test_scale(void **state)
     harness_close(&one);
 }
 
-/* ---- freeze, mean, inhibit, shuffle ------------------------------------------------------------------ */
+/* ---- freeze, mean, inhibit, shuffle, swap ------------------------------------------------------------------ */
 
 static void test_freeze(void **state)
 {
@@ -292,6 +292,69 @@ static void test_shuffled_rule(void **state)
     harness_close(&g);
 }
 
+/* Two groups of a plastic projection exchange their weights: the same as a matrix with the rows, or columns, laid out
+ * anew, all through learning, with every integrator and every way of keeping weights. */
+static void swapped(const char *name, const char *groups, bool rows, size_t first, size_t second, size_t n,
+                    const char *kind, const char *held)
+{
+    struct harness h, g;
+    char acts[256];
+    snprintf(acts, sizeof acts, "  - {name: roles, kind: swap, projection: %s, groups: %s}\n", name, groups);
+    start(&h, (struct variant){.kind = kind, .held = held, .acts = acts});
+    start(&g, (struct variant){.kind = kind, .held = held});
+    struct ap_proj *p = harness_projection(&h, name), *q = harness_projection(&g, name);
+    bool state = strcmp(held, "coupled") == 0 && p->plastic;
+    double *to = state ? g.x.g.y + q->w_state : q->w;
+    size_t moved = 0;
+    for (int after = 0; after < 2; after++) {
+        const double *now = g.x.c->proj[q - g.x.c->proj].w;
+        for (size_t i = 0; i < p->rows; i++)
+            for (size_t j = 0; j < p->cols; j++) {
+                size_t at = rows ? i : j, other = at;
+                if (at >= first && at < first + n)
+                    other = at - first + second;
+                else if (at >= second && at < second + n)
+                    other = at - second + first;
+                size_t place = rows ? other * p->cols + j : i * p->cols + other;
+                if (!after) {
+                    to[place] = p->w[i * p->cols + j];
+                    q->w[place] = p->w[i * p->cols + j];
+                    moved += other != at;
+                } else
+                    assert_true(fabs(now[place] - p->w[i * p->cols + j]) < 2e-6);
+            }
+        if (after)
+            continue;
+        harness_block(&h, 1);
+        harness_block(&g, 1);
+        ap_sim_settle(&h.x);
+        ap_sim_settle(&g.x);
+    }
+    assert_true(moved == 2 * n * (rows ? p->cols : p->rows));
+    for (size_t i = 0; i < h.x.c->n_membrane; i++)
+        assert_true(fabs(h.x.g.y[i] - g.x.g.y[i]) < 1e-5);
+    harness_close(&h);
+    harness_close(&g);
+}
+
+static void test_swap(void **state)
+{
+    (void)state;
+    static const char *const WAY[][2] = {{"bdf", "held"}, {"bdf", "coupled"}, {"euler", "held"}};
+    for (int k = 0; k < 3; k++) {
+        swapped("feedback1", "[\"hidden1.pyr[0:2]\", \"hidden1.pyr[3:5]\"]", true, 0, 3, 2, WAY[k][0],
+                WAY[k][1]);
+        swapped("lateral1", "[\"hidden1.pyr[3:5]\", \"hidden1.pyr[1:3]\"]", true, 3, 1, 2, WAY[k][0],
+                WAY[k][1]);
+        swapped("lateral1", "[\"hidden1.int[0:2]\", \"hidden1.int[2:4]\"]", false, 0, 2, 2, WAY[k][0],
+                WAY[k][1]);
+        swapped("forward1", "[\"hidden1.pyr[0:1]\", \"hidden1.pyr[4:5]\"]", true, 0, 4, 1, WAY[k][0],
+                WAY[k][1]);
+        swapped("forward1", "[\"input[0:3]\", \"input[3:6]\"]", false, 0, 3, 3, WAY[k][0], WAY[k][1]);
+        swapped("forward2", "[\"output[0:1]\", \"output[1:2]\"]", true, 0, 1, 1, WAY[k][0], WAY[k][1]);
+    }
+}
+
 /* ---- time ------------------------------------------------------------------------------------------- */
 
 static const char LEAKY[] =
@@ -372,7 +435,9 @@ static const char EVERYTHING[] =
     "  - {name: e, kind: freeze, projection: forward1, from: 5 ms, until: 15 ms}\n"
     "  - {name: f, kind: mean, of: hidden1.pyr/apical, from: 8 ms, until: 13.3 ms}\n"
     "  - {name: g, kind: mean, of: output/soma, from: 8 ms, until: 13.3 ms}\n"
-    "  - {name: h, kind: shuffle, projection: forward2, from: 14.14 ms}\n";
+    "  - {name: h, kind: shuffle, projection: forward2, from: 14.14 ms}\n"
+    "  - {name: i, kind: swap, projection: lateral1, groups: [\"hidden1.pyr[0:2]\", \"hidden1.pyr[2:4]\"], "
+    "from: 4.4 ms}\n";
 
 static void test_threads(void **state)
 {
@@ -420,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_inhibit),
         cmocka_unit_test(test_shuffle),
         cmocka_unit_test(test_shuffled_rule),
+        cmocka_unit_test(test_swap),
         cmocka_unit_test(test_edges_off_the_grid),
         cmocka_unit_test(test_clamp_holds_against_noise),
         cmocka_unit_test(test_blocks_and_times),

@@ -45,7 +45,8 @@ static void steps(struct harness *h, double *total, int n)
     ap_afferent_fold(&h->x.rhs.afferent); /* what comes from clamped populations is carried out at the end */
 }
 
-static void expect(const struct harness *h, double total, double tau, const double *w0, const double *d0)
+static void expect(const struct harness *h, double total, double tau, double decay, const double *w0,
+                   const double *d0)
 {
     const struct ap_proj *p = &h->x.c->proj[0];
     const double *u = h->x.g.y, *r = h->x.rhs.clamp_to;
@@ -61,6 +62,8 @@ static void expect(const struct harness *h, double total, double tau, const doub
             double start = d0 ? d0[i * IN + j] : 0;
             double w = tau > 0 ? at + 0.3 * (product * total - (start - product) * tau * expm1(-total / tau))
                                : at + 0.3 * product * total;
+            if (decay > 0) /* dW/dt = eta X - decay W */
+                w = at * exp(-decay * total) - 0.3 * product * expm1(-decay * total) / decay;
             assert_true(fabs(p->w[i * IN + j] - w) <= 1e-12 * fmax(fabs(w), fabs(w - at)));
             if (tau > 0)
                 assert_true(fabs(p->d[i * IN + j] - (product + (start - product) * e)) <=
@@ -76,9 +79,12 @@ static void test_update_is_the_integral(void **unused)
     (void)unused;
     static const struct {
         const char *text;
-        double tau;
-    } CASES[] = {{"", 0}, {", lowpass: 30 ms", 30}, {", lowpass: 0.05 ms", 0.05}};
-    for (int k = 0; k < 3; k++) {
+        double tau, decay;
+    } CASES[] = {{"", 0, 0},
+                 {", lowpass: 30 ms", 30, 0},
+                 {", lowpass: 0.05 ms", 0.05, 0},
+                 {", decay: 0.07 /ms", 0, 0.07}};
+    for (int k = 0; k < 4; k++) {
         struct harness h;
         open_frozen(&h, CASES[k].text);
         struct ap_proj *p = &h.x.c->proj[0];
@@ -89,7 +95,7 @@ static void test_update_is_the_integral(void **unused)
         memcpy(other, h.x.c->proj[1].w, sizeof other);
         steps(&h, &total, 60);
         assert_true(total > 5);
-        expect(&h, total, CASES[k].tau, w0, p->d ? d0 : NULL);
+        expect(&h, total, CASES[k].tau, CASES[k].decay, w0, p->d ? d0 : NULL);
         assert_memory_not_equal(w0, p->w, sizeof w0);
         assert_memory_equal(other, h.x.c->proj[1].w, sizeof other); /* a rule that the block does not list */
         harness_close(&h);

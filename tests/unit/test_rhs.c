@@ -71,7 +71,8 @@ static void test_product_with_interventions(void **state)
     static const char REST[] =
         "version: 1\nname: acted\n%smicrocircuit:\n  layers: [5, 4, 3]\n"
         "%s  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
-        "  plasticity: {forward: 0.3 /ms, interneuron: 0.4 /ms, lateral: 0.1 /ms, lowpass: 30 ms}\n"
+        "  plasticity: {forward: 0.3 /ms, interneuron: 0.4 /ms, lateral: 0.1 /ms, lowpass: 30 ms,\n"
+        "    feedback: 0.2 /ms, feedback-rule: kolen-pollack, decay: 0.3 /ms}\n"
         "stimulus: {kind: random}\ntarget: {kind: random}\n"
         "integrator: {thread-work: 1, weights: %s}\nschedule:\n"
         "  - {name: a, presentations: 1, duration: 9 ms}\n  - {name: b, presentations: 1, duration: 9 ms}\n"
@@ -95,7 +96,14 @@ static void test_product_with_interventions(void **state)
         "  - {name: j3, kind: mean, of: hidden1.int/soma, during: [f, h]}\n"
         "  - {name: j4, kind: shuffle, projection: forward2, during: [g, h]}\n"
         "  - {name: j5, kind: shuffle, projection: feedback1, during: [g, h]}\n"
-        "  - {name: j6, kind: scale, projection: lateral1, factor: -1, during: [g, h]}\n";
+        "  - {name: j6, kind: scale, projection: lateral1, factor: -1, during: [g, h]}\n"
+        "  - {name: j7, kind: swap, projection: lateral1, groups: [\"hidden1.pyr[0:2]\", "
+        "\"hidden1.pyr[2:4]\"], during: [f, g]}\n"
+        "  - {name: j8, kind: swap, projection: interneuron1, groups: [\"hidden1.int[0:1]\", "
+        "\"hidden1.int[2:3]\"], during: [e, h]}\n"
+        "  - {name: j9, kind: swap, projection: forward1, groups: [\"input[0:2]\", \"input[3:5]\"], during: "
+        "[e, "
+        "h]}\n";
     for (int k = 0; k < 4; k++) {
         struct harness h;
         char text[4096];

@@ -115,17 +115,19 @@ static void test_weights_from_other_projections(void **unused)
 {
     (void)unused;
     /* Some before the one that they take from, one through a chain. */
-    struct net n =
-        build(9, "",
-              P("chain", "a", "b/basal", "minus(double, 3)") P("m", "a", "b/basal", "minus(u)")
-                  P("double", "a", "b/basal", "copy(u, 2)") P("u", "a", "b/basal", "uniform(-1, 1)")
-                      P("same", "a", "b/basal", "copy(u)") P("q", "b", "b/basal", "uniform(-1, 1)")
-                          P("t", "b", "b/basal", "transposed(q)")
-                              P("t3", "b", "b/basal",
-                                "transposed(q, -0.5)") "  - {name: d, from: b, to: b/basal, connect: "
-                                                       "one-to-one, weights: \"normal(0, 1)\"}\n"
-                                                       "  - {name: e, from: b, to: b/basal, connect: "
-                                                       "one-to-one, weights: \"transposed(d, 2)\"}\n");
+    struct net n = build(
+        9, "",
+        P("chain", "a", "b/basal", "minus(double, 3)") P("m", "a", "b/basal", "minus(u)")
+            P("double", "a", "b/basal", "copy(u, 2)") P("u", "a", "b/basal", "uniform(-1, 1)")
+                P("same", "a", "b/basal", "copy(u)") P("q", "b", "b/basal", "uniform(-1, 1)")
+                    P("t", "b", "b/basal", "transposed(q)") P("s", "b", "b/basal", "transposed-sign(q, 0.3)")
+                        P("zero", "b", "b/basal", "transposed-sign(none, 0.3)")
+                            P("none", "b", "b/basal", "constant(0)")
+                                P("t3", "b", "b/basal",
+                                  "transposed(q, -0.5)") "  - {name: d, from: b, to: b/basal, connect: "
+                                                         "one-to-one, weights: \"normal(0, 1)\"}\n"
+                                                         "  - {name: e, from: b, to: b/basal, connect: "
+                                                         "one-to-one, weights: \"transposed(d, 2)\"}\n");
     const double *u = w(&n, "u"), *q = w(&n, "q");
     for (int i = 0; i < 3000; i++) {
         assert_true(w(&n, "m")[i] == -u[i] && w(&n, "same")[i] == u[i] && w(&n, "double")[i] == 2 * u[i]);
@@ -133,8 +135,9 @@ static void test_weights_from_other_projections(void **unused)
     }
     for (int i = 0; i < 50; i++) {
         for (int j = 0; j < 50; j++)
-            assert_true(w(&n, "t")[i * 50 + j] == q[j * 50 + i] &&
-                        w(&n, "t3")[i * 50 + j] == -0.5 * q[j * 50 + i]);
+            assert_true(
+                w(&n, "t")[i * 50 + j] == q[j * 50 + i] && w(&n, "t3")[i * 50 + j] == -0.5 * q[j * 50 + i] &&
+                w(&n, "s")[i * 50 + j] == (q[j * 50 + i] > 0 ? 0.3 : -0.3) && w(&n, "zero")[i * 50 + j] == 0);
         assert_true(w(&n, "e")[i] == 2 * w(&n, "d")[i]);
     }
     drop(&n);

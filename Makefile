@@ -59,7 +59,10 @@ test: all data    ## every quick test; ends in a line "N passed, N failed"
 	$(Q)$(MAKE) --no-print-directory MODE=$(MODE) tests-built
 	$(Q)OBJ=$(OBJ) APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/run.sh
 
-tests-built: $(UNIT) $(PROPS) $(OBJ)/apical
+tests-built: $(UNIT) $(PROPS) $(OBJ)/apical $(OBJ)/tests/apical-faults
+
+$(OBJ)/tests/apical-faults: tests/faults/door.c $(CMDOBJ) $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src $< $(CMDOBJ) $(OBJ)/libapical.a $(LIBS) -o $@
 
 asan: data        ## the whole quick suite under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan test

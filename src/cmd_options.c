@@ -60,6 +60,18 @@ static int take_number(const char *verb, const struct cmd_option *o, const char 
     return CMD_GO;
 }
 
+static int take_seconds(const char *verb, const struct cmd_option *o, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0 && value <= 1e9)) {
+        fprintf(stderr, "apical %s: %s: found '%s', expected seconds, 0 or more\n", verb, o->name, text);
+        return AP_EUSAGE;
+    }
+    *(double *)o->to = value > 0 ? value : -1;
+    return CMD_GO;
+}
+
 static int take_choice(const char *verb, const struct cmd_option *o, const char *text)
 {
     for (int i = 0; o->choices[i]; i++)
@@ -85,6 +97,8 @@ static int take_value(const char *verb, const struct cmd_option *o, const char *
         return CMD_GO;
     case CMD_NUMBER:
         return take_number(verb, o, text);
+    case CMD_SECONDS:
+        return take_seconds(verb, o, text);
     case CMD_CHOICE:
         return take_choice(verb, o, text);
     case CMD_SET:

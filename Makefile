@@ -29,7 +29,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -66,6 +66,15 @@ $(OBJ)/tests/apical-faults: tests/faults/door.c $(CMDOBJ) $(OBJ)/libapical.a
 
 asan: data        ## the whole quick suite under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan test
+
+faults: all       ## every system call and allocation fails or is killed, in turn; ASan watches the memory (half an hour)
+	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
+	$(Q)$(MAKE) --no-print-directory MODE=asan tests-built
+	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh faults
+
+kills: all        ## 1,000 kills at random moments and 10,000 power losses
+	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
+	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh kills
 
 lint:             ## format, include laws, name prefixes, file sizes, complete descriptor rows
 	$(Q)PYTHON=$(PYTHON) sh tests/lint.sh

@@ -44,6 +44,7 @@ void ap_err_free(struct ap_err *e);
 int ap_err_count(const struct ap_err *e);
 int ap_err_dropped(const struct ap_err *e);       /* diagnostics beyond the kept ones */
 enum ap_code ap_err_code(const struct ap_err *e); /* of the first diagnostic */
+enum ap_code ap_err_code_at(const struct ap_err *e, int i);
 const char *ap_err_message(const struct ap_err *e, int i);
 const char *ap_err_hint(const struct ap_err *e, int i); /* "" when there is none */
 /* File of diagnostic i ("" when none), its line and column counted from 1 (0 when none). */

@@ -13,21 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void print_error(const struct ap_err *e, int i)
+{
+    int line, col;
+    const char *file = ap_err_place(e, i, &line, &col);
+    if (*file && line > 0)
+        fprintf(stderr, "%s:%d:%d: ", file, line, col);
+    else if (*file)
+        fprintf(stderr, "%s: ", file);
+    else
+        fprintf(stderr, "apical: ");
+    fprintf(stderr, "error: %s\n", ap_err_message(e, i));
+    if (*ap_err_hint(e, i))
+        fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
+}
+
 int cmd_errors(const struct ap_err *e, int code)
 {
-    for (int i = 0; i < ap_err_count(e); i++) {
-        int line, col;
-        const char *file = ap_err_place(e, i, &line, &col);
-        if (*file && line > 0)
-            fprintf(stderr, "%s:%d:%d: ", file, line, col);
-        else if (*file)
-            fprintf(stderr, "%s: ", file);
-        else
-            fprintf(stderr, "apical: ");
-        fprintf(stderr, "error: %s\n", ap_err_message(e, i));
-        if (*ap_err_hint(e, i))
-            fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
-    }
+    for (int i = 0; i < ap_err_count(e); i++)
+        if (ap_err_code_at(e, i) == AP_EMEMORY) { /* whatever else was wrong may only be its consequence */
+            print_error(e, i);
+            return AP_EMEMORY;
+        }
+    for (int i = 0; i < ap_err_count(e); i++)
+        print_error(e, i);
     if (ap_err_dropped(e) > 0)
         fprintf(stderr, "and %d more errors\n", ap_err_dropped(e));
     return ap_err_count(e) && code != AP_STOPPED && code != AP_INTERRUPTED ? (int)ap_err_code(e) : code;

@@ -10,7 +10,7 @@
  *   4. A temporary is made under a name that nobody had: .apical-N.tmp in the folder of the file.
  *   5. Every system call that touches a file is asked for first (ap_io_watch), so a test can let any of them fail.
  * Never: deletes what it was not told to delete, or did not make.
- * Test: tests/unit/test_io.c */
+ * Test: tests/unit/test_io.c, tests/cli/test_faults.sh */
 #include "io.h"
 #include "mem.h"
 
@@ -125,16 +125,26 @@ static int make_folder(const char *path)
 static const char FREE_SPACE[] =
     "free some space; `apical resume` goes on with a run from its last checkpoint";
 
+/* What a message shows of a path, so that the reason behind it is never cut off. */
+enum { SHOWN = 300 };
+
+static const char *more(const char *path)
+{
+    return strlen(path) > SHOWN ? "..." : "";
+}
+
 static enum ap_code failed(struct ap_err *e, const char *path, const char *doing, const char *hint)
 {
     if (errno == ENOSPC || errno == EDQUOT)
         hint = FREE_SPACE;
-    return ap_err_add(e, AP_EIO, NULL, hint, "%s: cannot %s: %s", path, doing, strerror(errno));
+    return ap_err_add(e, AP_EIO, NULL, hint, "%.*s%s: cannot %s: %s", SHOWN, path, more(path), doing,
+                      strerror(errno));
 }
 
 static enum ap_code too_long(struct ap_err *e, const char *path)
 {
-    return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
+    return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%.*s%s: the path is too long", SHOWN, path,
+                      more(path));
 }
 
 enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *folder, const char *name)
@@ -224,7 +234,8 @@ static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
                                : failed(e, name, "open", NULL); /* write-only folder: not ours to sync */
     CALL(n, -1, ask(AP_IO_SYNC_FOLDER, name, NULL, NULL, 0), fsync(fd));
     /* some file systems refuse to sync a folder; the rename itself is still atomic */
-    enum ap_code code = n == 0 || errno == EINVAL || errno == ENOTSUP ? AP_OK : failed(e, name, "sync", NULL);
+    enum ap_code code =
+        n == 0 || errno == EINVAL || errno == ENOTSUP ? AP_OK : failed(e, path, "sync the folder of", NULL);
     close_file(fd, name);
     return code;
 }

@@ -248,6 +248,8 @@ static enum ap_code compare(struct ap_err *e, struct comparing *c, struct ap_err
     ap_errortable_init(&c->table, c->s, &c->analysis.path);
     AP_TRY(ap_io_make_folder(e, c->o->folder));
     AP_TRY(ap_io_join(e, log, sizeof log, c->o->folder, "errors.log"));
+    if (c->o->overwrite)
+        AP_TRY(ap_io_remove(e, log));                   /* of one that was killed */
     enum ap_code code = ap_sim_record(e, &c->sim, log); /* a simulation has a log; nobody needs this one */
     if (code == AP_OK)
         code = simulate(e, c);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
-                            struct ap_rhs *rhs, const char *path)
+                            struct ap_rhs *rhs, const char *path, const struct ap_runlog_mark *mark)
 {
     *r = (struct ap_recorder){.c = c, .rhs = rhs, .log.file.fd = -1};
     const struct ap_spec *s = c->spec;
@@ -49,8 +49,14 @@ enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struc
         AP_TRY(ap_analysis_keep(e, &r->analysis));
     if (needs & AP_PROBE_ADJOINT)
         AP_TRY(ap_adjoint_create(e, &r->analysis, &r->adjoint));
+    if (mark)
+        return ap_runlog_reopen(e, &r->log, path, mark);
     AP_TRY(ap_runlog_create(e, &r->log, path));
-    return ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, s->canonical, strlen(s->canonical), NULL, 0);
+    char *text = ap_spec_movable_text(e, s); /* as in circuit.yaml: a resumed run must write the same */
+    enum ap_code code =
+        text ? ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, text, strlen(text), NULL, 0) : AP_EMEMORY;
+    ap_mem_free(text);
+    return code;
 }
 
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r)

@@ -26,6 +26,9 @@ struct ap_sim {
 enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spec *s);
 /* Creates the log at `path`, with circuit and initial weights. Must come before the first presentation. */
 enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path);
+/* Goes on with the log from the mark, after the state was restored. */
+enum ap_code ap_sim_record_on(struct ap_err *e, struct ap_sim *x, const char *path,
+                              const struct ap_runlog_mark *mark);
 void ap_sim_close(struct ap_sim *x);
 
 /* One presentation: `program` is the place in the program, k counts within this pass of the block. */

@@ -9,7 +9,7 @@ say() {
 
 # 1. Format.
 if command -v clang-format >/dev/null 2>&1; then
-    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c; do
+    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c; do
         clang-format "$file" | cmp -s - "$file" || say "$file: run clang-format -i on it"
     done
 else
@@ -50,7 +50,7 @@ levels='0 err
 13 runlog
 14 record series export
 15 sim manifest figure
-16 drawing
+16 drawing checkpoint
 17 run info errortable
 18 cmd main'
 level_of() {

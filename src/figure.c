@@ -58,6 +58,9 @@ static const struct ap_key APICAL_KEYS[] = {
     RANGE};
 static const struct ap_key TRACES_KEYS[] = {
     POPULATIONS("population[first:last], or list; three neurons when not selected"), DURING, LIMIT};
+static const struct ap_key CANCELLATION_KEYS[] = {
+    POPULATIONS("hidden population, or list; [first:last] selects; two neurons when not selected"), DURING,
+    LIMIT};
 static const struct ap_key CURVE_KEYS[] = {
     PROBES("list of probes, by name; all when absent"),
     DURING,
@@ -105,6 +108,13 @@ static const struct ap_figure_row FIGURES[] = {
       N(TRACES_KEYS)},
      NULL,
      ap_timefig_traces},
+    {{"cancellation",
+      "top-down feedback onto single apical dendrites, the lateral inhibition that predicts it, and their "
+      "difference, below an output cell with its target; needs the soma of the cells that send the feedback "
+      "among the recorded ones",
+      "", "Sacramento et al. 2018, Fig. 1B", CANCELLATION_KEYS, N(CANCELLATION_KEYS)},
+     ap_timefig_check_cancellation,
+     ap_timefig_cancellation},
     {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)},
      NULL,
      ap_learnfig_curve},

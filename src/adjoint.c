@@ -428,7 +428,7 @@ static void set_presentation(struct ap_adjoint *x)
     memcpy(x->own.w, seen->w, (size_t)c->n_proj * sizeof *seen->w);
     memcpy(x->own.d, seen->d, (size_t)c->n_proj * sizeof *seen->d);
     x->own.now = (struct ap_presentation){.duration = seen->now.duration, .plastic = x->none};
-    ap_rhs_begin(&x->own);
+    ap_rhs_begin(&x->own, x->none);
 }
 
 /* Forward to the end; returns the number of stretches, 0: failed. */

@@ -435,10 +435,10 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
     return r->clamp_tau[pop] > 0 ? ap_mathx_exp(-t / r->clamp_tau[pop]) : 0;
 }
 
-void ap_rhs_begin(struct ap_rhs *r)
+void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
-    ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, r->now.plastic);
+    ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
 }
 
 /* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */

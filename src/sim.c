@@ -267,7 +267,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         reset_state(x);
 
     enter_stretch(x, b, 0);
-    ap_rhs_begin(&x->rhs);
+    ap_rhs_begin(&x->rhs, b->plastic);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (x->watch)
         ap_analysis_begin(x->watch);

@@ -283,10 +283,9 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
     b->duration = k.duration;
     b->lag = k.lag;
     if (k.duration > 0 && k.lag >= k.duration)
-        code = ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "learning-lag")->at,
-                          "shorten it, or write `plasticity: off`",
-                          "%s: a learning lag of %g ms leaves nothing of presentations of %g ms", what, k.lag,
-                          k.duration);
+        code = ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "learning-lag")->at, "shorten it, or write `plasticity: off`",
+            "%s: a learning lag of %g ms leaves nothing of presentations of %g ms", what, k.lag, k.duration);
     b->teacher = k.teacher;
     b->noise = k.noise;
     b->reset = k.reset;

@@ -303,8 +303,7 @@ enum ap_code ap_timefig_traces(struct ap_drawing *d, const char *path)
 
 /* ---- cancellation ----------------------------------------------------------------------------------- */
 
-/* The hidden layer that population `pop` is, when the parts of its apical potential can be told from the log: the
- * dendrite is the sum of its inputs, and feedback is not plastic. */
+/* The hidden layer that population `pop` is, when its apical dendrite is the sum of its inputs. */
 static enum ap_code find_layer(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, int pop,
                                struct ap_pathway *path, int *layer)
 {
@@ -319,12 +318,16 @@ static enum ap_code find_layer(struct ap_err *e, const struct ap_spec *s, const 
                           "figure cancellation: the apical dendrite of %s has a membrane of its own, so its "
                           "potential is no sum of parts",
                           name);
-    for (int f = 0; f < path->layer[k].n_feedback; f++)
-        if (s->proj[path->layer[k].feedback[f].proj].rule.present)
-            return ap_err_add(e, AP_EUSAGE, at, "the log holds its weights at the start and at the end only",
-                              "figure cancellation: the feedback %s is plastic",
-                              s->proj[path->layer[k].feedback[f].proj].name);
     return AP_OK;
+}
+
+/* The log holds weights of the start and of the end only: the parts are known while feedback does not learn. */
+static bool feedback_learns(const struct ap_spec *s, const struct ap_pathway_layer *l)
+{
+    bool learns = false;
+    for (int f = 0; f < l->n_feedback; f++)
+        learns = learns || s->proj[l->feedback[f].proj].rule.present;
+    return learns;
 }
 
 enum ap_code ap_timefig_check_cancellation(struct ap_err *e, const struct ap_spec *s,
@@ -373,7 +376,8 @@ static enum ap_code cancellation_panel(struct ap_drawing *d, const struct ap_pat
     struct ap_axes_series *list = ap_drawing_take(d, 3, sizeof *list);
     if (!topdown || !lateral || !list)
         return AP_EMEMORY;
-    for (int f = 0; f < l->n_feedback && *drawn; f++)
+    bool whole = feedback_learns(d->s, l);
+    for (int f = 0; f < l->n_feedback && *drawn && !whole; f++)
         AP_TRY(add_topdown(d, path, &l->feedback[f], (size_t)neuron, &x, topdown, drawn));
     if (!*drawn)
         return AP_OK;
@@ -383,8 +387,10 @@ static enum ap_code cancellation_panel(struct ap_drawing *d, const struct ap_pat
     parts[0].values = topdown;
     parts[1].values = lateral;
     struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_LINES, row, col);
-    add_trace(d, p, list, &parts[0], 0, "top-down", AP_CMAP_ORANGE, AP_AXES_LINE);
-    add_trace(d, p, list, &parts[1], 0, "−lateral", AP_CMAP_INTERNEURON, AP_AXES_DASHED);
+    if (!whole) {
+        add_trace(d, p, list, &parts[0], 0, "top-down", AP_CMAP_ORANGE, AP_AXES_LINE);
+        add_trace(d, p, list, &parts[1], 0, "−lateral", AP_CMAP_INTERNEURON, AP_AXES_DASHED);
+    }
     add_trace(d, p, list, &x, 0, "apical", AP_CMAP_APICAL, AP_AXES_LINE);
     p->title = ap_drawing_text(d, "%s %lld · %s%s", ap_drawing_population(d, l->pop), (long long)neuron,
                                d->s->block[block].name, marks_of(d, block));
@@ -398,8 +404,8 @@ static enum ap_code cancellation_panel(struct ap_drawing *d, const struct ap_pat
 /* First row: an output cell with its target; then a hidden cell per row. */
 enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path)
 {
-    struct ap_pathway way;
-    int layer, row = 0, cols = 0;
+    struct ap_pathway way = {0};
+    int layer = 0, row = 0, cols = 0;
     for (int i = 0; i < d->f->n_of; i++) {
         const struct ap_selection *of = &d->f->of[i];
         int64_t last = of->ranged || of->last - of->first <= 2 ? of->last : of->first + 2;
@@ -420,8 +426,12 @@ enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path)
             row += col > 0;
         }
     }
-    snprintf(d->subtitle, sizeof d->subtitle,
-             "apical = top-down feedback + lateral inhibition, which predicts it; drawn with the sign that "
-             "cancels");
+    bool whole = d->f->n_of && feedback_learns(d->s, &way.layer[layer]);
+    snprintf(
+        d->subtitle, sizeof d->subtitle,
+        whole
+            ? "feedback learns here, and the log does not hold it at every moment: the sum alone"
+            : "apical = top-down feedback + lateral inhibition, which predicts it; drawn with the sign that "
+              "cancels");
     return finish_maps(d, path, row, cols, "What the interneurons cancel, and what is left: the error");
 }

@@ -65,6 +65,11 @@ static const struct ap_key CURVE_KEYS[] = {
     {"average", AP_KEY_INTEGER, AP_DIM_NONE, OF(average), "0", 0, 1e9, NULL,
      "presentations per point; 0: so that about 200 points remain"},
 };
+static const struct ap_key RESIDUAL_KEYS[] = {
+    {"readouts", AP_KEY_NODE, AP_DIM_NONE, OF(readout_node), AP_ABSENT, 0, 0, NULL,
+     "list of readouts, by name; all when absent"},
+    RANGE,
+};
 static const struct ap_key CONFUSION_KEYS[] = {PROBES("a class-error probe; the first when absent"), DURING};
 
 /* Draws one figure with memory of its own. */
@@ -108,6 +113,10 @@ static const struct ap_figure_row FIGURES[] = {
     {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)},
      NULL,
      ap_learnfig_curve},
+    {{"residual", "residuals of a readout, cells over presentations, and means of its groups", "", "",
+      RESIDUAL_KEYS, N(RESIDUAL_KEYS)},
+     NULL,
+     ap_readoutfig_residual},
     {{"confusion", "classes against answers in the last test", "", "", CONFUSION_KEYS, N(CONFUSION_KEYS)},
      ap_learnfig_check_confusion,
      ap_learnfig_confusion},

@@ -22,6 +22,7 @@ static const struct verb {
     {"run", cmd_run, "FILE", "simulate a circuit file; leave recordings, weights and figures"},
     {"check", cmd_check, "FILE", "validate a circuit file; print its explicit form or its size"},
     {"render", cmd_render, "RUN", "draw figures of a finished run again, or others"},
+    {"readout", cmd_readout, "RUN", "tables of what dendrites say beyond their somata, from a finished run"},
     {"errors", cmd_error_table, "FILE", "compare apical errors with the backprop gradient, over learning"},
     {"info", cmd_info, "[THING]", "the manual: cells, transfer functions, signals, rules, stimuli, ..."},
     {"version", cmd_version, "", "version and what it was built with"},
@@ -56,7 +57,8 @@ static int dispatch(int argc, char **argv)
         if (strcmp(argv[1], VERBS[i].name) == 0)
             return VERBS[i].run(argc - 1, argv + 1);
     fprintf(stderr,
-            "apical: there is no verb '%s'\n    hint: one of: run, check, render, errors, info, version\n",
+            "apical: there is no verb '%s'\n    hint: one of: run, check, render, readout, errors, info, "
+            "version\n",
             argv[1]);
     return AP_EUSAGE;
 }

@@ -127,6 +127,12 @@ enum ap_code ap_resume(const struct ap_run_options *o, struct ap_run_result *res
 enum ap_code ap_render(const char *run, const char *figure, const char *folder, struct ap_run_result *result,
                        struct ap_err *e);
 
+/* Writes the readouts of a finished run again, as CSV and a figure, from its log alone: other observables, windows or
+ * groups by `sets`, n_sets texts "readouts.name.key=value" or "readouts=[...]". folder: where the files go, NULL: the
+ * run's own; files of the result are in `figures`. */
+enum ap_code ap_readout(const char *run, const char *const *sets, int n_sets, const char *folder,
+                        struct ap_run_result *result, struct ap_err *e);
+
 /* ---- Apical errors beside the gradient ------------------------------------------------------------- */
 
 enum { AP_ERRORS_LAYERS = 64 };

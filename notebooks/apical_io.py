@@ -5,8 +5,10 @@
     pyr.element(apical_io.APICAL)                 # [time][node]
     run.weights("forward1").final                 # [post][pre]
     run.probes["apical-error"]                    # one value per presentation
+    run.readout("residual").residual              # [presentation][cell]
 """
 
+import csv
 import json
 import re
 from dataclasses import dataclass, field
@@ -56,6 +58,19 @@ class Weights:
     @property
     def final(self):
         return self.snapshots["final"]
+
+
+@dataclass
+class Readout:
+    """What readout.<name>.csv holds: a row per presentation, a column per cell."""
+
+    presentation: np.ndarray  # [presentation], over the run
+    block: np.ndarray  # [presentation], names
+    cell: np.ndarray  # [cell], numbers
+    group: np.ndarray  # [cell], names, "" without
+    soma: np.ndarray  # [presentation][cell]
+    dendrite: np.ndarray
+    residual: np.ndarray
 
 
 class Names(dict):
@@ -139,6 +154,30 @@ class Run:
         """Columns of probes.h5: one value per presentation; 'start' [ms] and 'block' among them."""
         with self._open("probes.h5") as f:
             return Names({k: d[()] for k, d in f["probes"].items()})
+
+    def readout(self, name):
+        """One of the circuit's readouts."""
+        path = self.folder / f"readout.{name}.csv"
+        if not path.exists():
+            there = ", ".join(sorted(p.name for p in self.folder.glob("readout.*.csv")))
+            raise FileNotFoundError(f"{path}: not there; the run holds {there or 'no readout'}")
+        with path.open(newline="") as f:
+            rows = list(csv.DictReader(f))
+        cells = list(dict.fromkeys(row["cell"] for row in rows))
+        first, every = rows[:len(cells)], rows[::len(cells)]  # of one presentation; of one cell
+
+        def table(column):
+            return np.array([float(row[column]) for row in rows]).reshape(len(every), len(cells))
+
+        return Readout(
+            presentation=np.array([int(row["presentation"]) for row in every]),
+            block=np.array([row["block"] for row in every]),
+            cell=np.array([int(row["cell"]) for row in first]),
+            group=np.array([row["group"] for row in first]),
+            soma=table("soma"),
+            dendrite=table("dendrite"),
+            residual=table("residual"),
+        )
 
     def probe_unit(self, column):
         with self._open("probes.h5") as f:

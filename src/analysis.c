@@ -319,21 +319,6 @@ double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss)
 
 /* ---- what the dendrites carry ----------------------------------------------------------------------- */
 
-/* What projection q sends, summed over its weights, into out[rows]. */
-static void weighted_sum(const struct ap_analysis *a, int proj, double *out)
-{
-    const struct ap_circuit *c = a->rhs->c;
-    const struct ap_proj *q = &c->proj[proj];
-    const struct ap_pop *pre = &c->pop[q->pre];
-    const double *x = q->pre_comp < 0 ? a->rhs->rate + pre->rate : a->rhs->v + pre->comp[q->pre_comp].value;
-    const double *w = a->rhs->w[proj];
-    if (q->spec->connect == AP_CONNECT_DENSE)
-        ap_synapse_product(q->rows, q->cols, w, x, 0, out);
-    else
-        for (size_t i = 0; i < q->rows; i++)
-            out[i] = w[i] * x[i];
-}
-
 void ap_analysis_part(struct ap_analysis *a, int k, int proj, double *out)
 {
     const struct ap_circuit *c = a->rhs->c;
@@ -345,7 +330,7 @@ void ap_analysis_part(struct ap_analysis *a, int k, int proj, double *out)
         memset(out, 0, a->layer[k].n * sizeof *out);
         return;
     }
-    weighted_sum(a, proj, out);
+    ap_rhs_arriving(a->rhs, proj, out);
     if (m->kind != AP_COMP_DYNAMIC)
         return;
     double total = m->leak; /* a dynamic dendrite: the potential that this input alone would lead to */

@@ -35,7 +35,7 @@ const char *ap_drawing_population(const struct ap_drawing *d, int pop);
 /* Writes the page. */
 enum ap_code ap_drawing_finish(struct ap_drawing *d, const char *path, const char *headline);
 
-/* The kinds of figures: matrixfig.c, timefig.c, learnfig.c. */
+/* The kinds of figures: matrixfig.c, timefig.c, learnfig.c, readoutfig.c. */
 enum ap_code ap_matrixfig_weights(struct ap_drawing *d, const char *path);
 enum ap_code ap_matrixfig_fields(struct ap_drawing *d, const char *path);
 enum ap_code ap_matrixfig_check_fields(struct ap_err *e, const struct ap_spec *s,
@@ -51,6 +51,7 @@ enum ap_code ap_timefig_check_cancellation(struct ap_err *e, const struct ap_spe
 enum ap_code ap_timefig_traces(struct ap_drawing *d, const char *path);
 enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path);
 enum ap_code ap_learnfig_confusion(struct ap_drawing *d, const char *path);
+enum ap_code ap_readoutfig_residual(struct ap_drawing *d, const char *path);
 enum ap_code ap_learnfig_check_confusion(struct ap_err *e, const struct ap_spec *s,
                                          const struct ap_figure_spec *f);
 

@@ -1,7 +1,7 @@
 /* export.c: from the log to SONATA reports, weights and probe columns in HDF5.
  *
  * In:   a run read back from its log.
- * Out:  <report>.<block>.h5, weights.h5, probes.h5.
+ * Out:  <report>.<block>.h5, weights.h5, probes.h5, readout.<name>.csv, readout.<name>.cells.csv.
  * Invariants:
  *   1. A report file covers one pass of one block, so that its time axis is even.
  *   2. A node is a neuron, an element a compartment: element id = place of the compartment in its cell, 0 the soma.
@@ -10,6 +10,7 @@
 #include "export.h"
 #include "mem.h"
 #include "probe.h"
+#include "residual.h"
 #include "sonata.h"
 
 #include <string.h>
@@ -214,10 +215,45 @@ static enum ap_code export_probes(struct ap_err *e, const struct ap_run *run, co
     return ap_export_note(e, files, "probes.h5");
 }
 
+static enum ap_code export_readout(struct ap_err *e, const struct ap_run *run,
+                                   const struct ap_readout_spec *r, const char *folder,
+                                   struct ap_file_list *files)
+{
+    static const struct {
+        const char *suffix;
+        enum ap_code (*write)(struct ap_err *e, const struct ap_spec *s, const struct ap_residual *x,
+                              const char *path);
+    } TABLES[] = {{".cells.csv", ap_residual_csv_cells}, {".csv", ap_residual_csv_presentations}};
+    struct ap_arena arena = {0};
+    struct ap_residual x;
+    bool found = false;
+    enum ap_code code = ap_residual_gather(e, &arena, run, r, &x, &found);
+    for (int i = 0; i < 2 && found && code == AP_OK; i++) {
+        char name[128], path[AP_ERR_PATH];
+        snprintf(name, sizeof name, "readout.%.80s%s", r->name, TABLES[i].suffix);
+        code = ap_io_join(e, path, sizeof path, folder, name);
+        if (code == AP_OK)
+            code = TABLES[i].write(e, run->spec, &x, path);
+        if (code == AP_OK)
+            code = ap_export_note(e, files, name);
+    }
+    ap_mem_arena_free(&arena);
+    return code;
+}
+
+enum ap_code ap_export_readouts(struct ap_err *e, const struct ap_run *run, const char *folder,
+                                struct ap_file_list *files)
+{
+    for (int i = 0; i < run->spec->n_readout; i++)
+        AP_TRY(export_readout(e, run, &run->spec->readout[i], folder, files));
+    return AP_OK;
+}
+
 enum ap_code ap_export_run(struct ap_err *e, const struct ap_run *run, const char *folder,
                            struct ap_file_list *files)
 {
     AP_TRY(export_reports(e, run, folder, files));
     AP_TRY(export_weights(e, run, folder, files));
+    AP_TRY(ap_export_readouts(e, run, folder, files));
     return export_probes(e, run, folder, files);
 }

@@ -68,6 +68,11 @@ static const struct ap_key CURVE_KEYS[] = {
     {"average", AP_KEY_INTEGER, AP_DIM_NONE, OF(average), "0", 0, 1e9, NULL,
      "presentations per point; 0: so that about 200 points remain"},
 };
+static const struct ap_key RESIDUAL_KEYS[] = {
+    {"readouts", AP_KEY_NODE, AP_DIM_NONE, OF(readout_node), AP_ABSENT, 0, 0, NULL,
+     "list of readouts, by name; all when absent"},
+    RANGE,
+};
 static const struct ap_key CONFUSION_KEYS[] = {PROBES("a class-error probe; the first when absent"), DURING};
 
 /* Draws one figure with memory of its own. */
@@ -118,6 +123,10 @@ static const struct ap_figure_row FIGURES[] = {
     {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)},
      NULL,
      ap_learnfig_curve},
+    {{"residual", "residuals of a readout, cells over presentations, and means of its groups", "", "",
+      RESIDUAL_KEYS, N(RESIDUAL_KEYS)},
+     NULL,
+     ap_readoutfig_residual},
     {{"confusion", "classes against answers in the last test", "", "", CONFUSION_KEYS, N(CONFUSION_KEYS)},
      ap_learnfig_check_confusion,
      ap_learnfig_confusion},
@@ -176,16 +185,19 @@ enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const ch
         (const struct ap_figure_row *)ap_registry_need(e, &ap_figure_table, NULL, "render", figure);
     if (!row)
         return AP_EUSAGE;
-    /* Not listed: its defaults, for everything that was recorded. */
+    /* Not listed: its defaults, for every recorded population that it can show. */
     struct ap_selection of[AP_SPEC_POPS];
     bool during[256];
     memset(during, true, sizeof during);
     struct ap_figure_spec f = {.name = row->row.name, .row = row, .of = of, .during = during, .tiles = 100};
     for (int r = 0; r < s->n_report; r++)
-        for (int i = 0; i < s->report[r].n_of && f.n_of < AP_SPEC_POPS; i++)
-            if (row->check != ap_timefig_check_apical ||
-                ap_timefig_comp(s, s->report[r].of[i].pop, "apical") >= 0)
+        for (int i = 0; i < s->report[r].n_of && f.n_of < AP_SPEC_POPS; i++) {
+            struct ap_figure_spec one = f;
+            one.of = &s->report[r].of[i];
+            one.n_of = 1;
+            if (!row->check || row->check(NULL, s, &one) == AP_OK)
                 of[f.n_of++] = s->report[r].of[i];
+        }
     if (row->check)
         AP_TRY(row->check(e, s, &f));
     return draw_one(e, run, &f, folder, files);

@@ -23,7 +23,9 @@ static const struct verb {
     {"resume", cmd_resume, "DIR", "go on with a run that was stopped, interrupted or killed"},
     {"check", cmd_check, "FILE", "validate a circuit file; print its explicit form or its size"},
     {"render", cmd_render, "RUN", "draw figures of a finished run again, or others"},
-    {"errors", cmd_error_table, "FILE", "compare apical errors with the backprop gradient, over learning"},
+    {"readout", cmd_readout, "RUN", "tables of what dendrites say beyond their somata, from a finished run"},
+    {"errors", cmd_error_table, "FILE|RUN",
+     "compare apical errors and weight changes with gradients, over learning"},
     {"info", cmd_info, "[THING]", "the manual: cells, transfer functions, signals, rules, stimuli, ..."},
     {"version", cmd_version, "", "version and what it was built with"},
 };
@@ -56,10 +58,11 @@ static int dispatch(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0)
             return VERBS[i].run(argc - 1, argv + 1);
-    fprintf(stderr,
-            "apical: there is no verb '%s'\n    hint: one of: run, resume, check, render, errors, info, "
-            "version\n",
-            argv[1]);
+    fprintf(
+        stderr,
+        "apical: there is no verb '%s'\n    hint: one of: run, resume, check, render, readout, errors, info, "
+        "version\n",
+        argv[1]);
     return AP_EUSAGE;
 }
 

@@ -356,6 +356,23 @@ static enum ap_code read_init(struct ap_err *e, struct ap_spec *s, struct ap_pro
     return AP_OK;
 }
 
+/* Groups of a contrast are whole numbers of presynaptic cells; after all projections are read. */
+static enum ap_code check_contrast(struct ap_err *e, const struct ap_spec *s, const struct ap_proj_spec *p)
+{
+    const struct ap_init_spec *in = &p->init;
+    if (!in->row || strcmp(in->row->row.name, "contrast") != 0 || in->n_numbers < 4 || p->pre < 0)
+        return AP_OK;
+    double first = in->number[0], second = in->number[2];
+    if (first >= 0 && second >= 0 && first == floor(first) && second == floor(second) &&
+        first + second <= (double)s->pop[p->pre].n && p->connect == AP_CONNECT_DENSE)
+        return AP_OK;
+    return ap_err_add(
+        e, AP_EUSAGE, &in->at, "for example contrast(4, 1, 4, -1)",
+        "weights of %s: found groups of %g and %g, expected whole numbers of the %lld cells of %s, "
+        "connected densely",
+        p->name, first, second, (long long)s->pop[p->pre].n, s->pop[p->pre].name);
+}
+
 /* Sizes and cycles of weights that are taken from other projections; after all projections are read. */
 static enum ap_code check_init(struct ap_err *e, const struct ap_spec *s, const struct ap_proj_spec *p)
 {
@@ -484,8 +501,8 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s)
         code = one != AP_OK ? one : code;
     }
     for (int i = 0; i < s->n_proj; i++) {
-        enum ap_code one = check_init(e, s, &s->proj[i]);
-        code = one != AP_OK ? one : code;
+        enum ap_code one = check_init(e, s, &s->proj[i]), two = check_contrast(e, s, &s->proj[i]);
+        code = one != AP_OK ? one : two != AP_OK ? two : code;
     }
     return code;
 }

@@ -373,6 +373,31 @@ static enum ap_code resolve_names(struct ap_err *e, struct ap_spec *s, struct ap
     return code;
 }
 
+static enum ap_code resolve_readouts(struct ap_err *e, struct ap_spec *s, struct ap_figure_spec *f,
+                                     const char *what)
+{
+    struct ap_node *n = f->readout_node;
+    f->readout = ap_mem_arena_take(e, &s->tree.arena, (size_t)items(n) + 1, sizeof *f->readout);
+    if (!f->readout)
+        return AP_EMEMORY;
+    for (int i = 0; i < items(n); i++) {
+        struct ap_node *one = item(n, i);
+        AP_TRY(ap_schema_expect(e, one, what, AP_NODE_SCALAR));
+        const char *names[64];
+        int found = -1, count = s->n_readout < 64 ? s->n_readout : 64;
+        for (int k = 0; k < s->n_readout; k++)
+            found = strcmp(s->readout[k].name, one->text) == 0 ? k : found;
+        for (int k = 0; k < count; k++)
+            names[k] = s->readout[k].name;
+        char hint[AP_ERR_HINT];
+        if (found < 0)
+            return ap_err_add(e, AP_EUSAGE, &one->at, ap_schema_suggest(one->text, names, count, hint),
+                              "%s: there is no readout '%s'", what, one->text);
+        f->readout[f->n_readout++] = found;
+    }
+    return AP_OK;
+}
+
 struct figure_keys {
     const char *kind, *name, *title;
 };
@@ -439,6 +464,8 @@ static enum ap_code read_figure(struct ap_err *e, struct ap_spec *s, struct ap_f
         code = AP_EUSAGE;
     if (f->probe_node && resolve_names(e, s, f->probe_node, what, true, &f->probe, &f->n_probe) != AP_OK)
         code = AP_EUSAGE;
+    if (f->readout_node && probes_known && resolve_readouts(e, s, f, what) != AP_OK)
+        code = AP_EUSAGE;
     if (ap_spec_during(e, s, f->during_node, what, &f->during) != AP_OK)
         code = AP_EUSAGE;
     if (code == AP_OK && f->row->check && probes_known)
@@ -488,6 +515,8 @@ enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s)
             *p = (struct ap_probe_spec){0}; /* its place is the next one's */
         code = one != AP_OK ? one : code;
     }
+    enum ap_code readouts = code == AP_OK && s->network_known ? ap_readout_read(e, s) : AP_OK;
+    code = readouts != AP_OK ? readouts : code;
     bool probes_known = code == AP_OK && s->network_known;
     for (int i = 0; figures && i < figures->n; i++) {
         if (figures->child[i]->kind == AP_NODE_SCALAR) { /* `- weights` stands for `- {kind: weights}` */

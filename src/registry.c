@@ -13,8 +13,9 @@
 const struct ap_table *const *ap_registry_tables(int *n)
 {
     static const struct ap_table *const TABLES[] = {
-        &ap_cell_table,     &ap_transfer_table,   &ap_signal_table,       &ap_rule_table,  &ap_init_table,
-        &ap_stimulus_table, &ap_integrator_table, &ap_intervention_table, &ap_probe_table, &ap_figure_table,
+        &ap_cell_table,  &ap_transfer_table,   &ap_signal_table,     &ap_rule_table,
+        &ap_init_table,  &ap_stimulus_table,   &ap_integrator_table, &ap_intervention_table,
+        &ap_probe_table, &ap_observable_table, &ap_figure_table,
     };
     *n = sizeof TABLES / sizeof *TABLES;
     return TABLES;
@@ -23,8 +24,8 @@ const struct ap_table *const *ap_registry_tables(int *n)
 const struct ap_sections *const *ap_registry_sections(int *n)
 {
     static const struct ap_sections *const SECTIONS[] = {
-        &ap_spec_sections,    &ap_expand_sections,   &ap_cell_sections,
-        &ap_network_sections, &ap_schedule_sections, &ap_output_sections,
+        &ap_spec_sections,     &ap_expand_sections, &ap_cell_sections,    &ap_network_sections,
+        &ap_schedule_sections, &ap_output_sections, &ap_readout_sections,
     };
     *n = sizeof SECTIONS / sizeof *SECTIONS;
     return SECTIONS;

@@ -39,6 +39,7 @@ extern const struct ap_table ap_stimulus_table;     /* stimulus.c */
 extern const struct ap_table ap_integrator_table;   /* integrate.c */
 extern const struct ap_table ap_intervention_table; /* intervention.c */
 extern const struct ap_table ap_probe_table;        /* probe.c */
+extern const struct ap_table ap_observable_table;   /* readout.c */
 extern const struct ap_table ap_figure_table;       /* figure.c */
 
 /* The parts of a circuit file, as rows: name, one line, keys. Each list is defined in the file that reads them. */
@@ -56,6 +57,7 @@ extern const struct ap_sections ap_cell_sections;     /* cell.c */
 extern const struct ap_sections ap_network_sections;  /* network.c */
 extern const struct ap_sections ap_schedule_sections; /* schedule.c */
 extern const struct ap_sections ap_output_sections;   /* output.c */
+extern const struct ap_sections ap_readout_sections;  /* readout.c */
 const struct ap_sections *const *ap_registry_sections(int *n);
 
 /* All of them; n receives the count. */

@@ -123,6 +123,16 @@ static void fill(size_t n, double value, double *to)
         to[i] = value;
 }
 
+void ap_rhs_arriving(const struct ap_rhs *r, int proj, double *out)
+{
+    const struct ap_proj *q = &r->c->proj[proj];
+    const double *x = sent(r, proj, r->v, r->rate, false);
+    if (q->spec->connect == AP_CONNECT_DENSE)
+        row_sums(r, proj, r->w[proj], 0, q->rows, x, 0, out);
+    for (size_t i = 0; i < q->rows; i++)
+        out[i] = r->act.factor[proj] * (q->spec->connect == AP_CONNECT_DENSE ? out[i] : r->w[proj][i] * x[i]);
+}
+
 /* Stage 1: potentials that are known without any synapse, and the rates. */
 static void stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, const double *decay)
 {

@@ -54,6 +54,10 @@ void ap_rhs_begin(struct ap_rhs *r, const bool *plastic);
 /* exp(-t/tau_0) of the clamped population `pop`: how much of the old pattern is left. */
 double ap_rhs_left(const struct ap_rhs *r, int pop, double t);
 
+/* What arrives through a projection at the last evaluation, interventions included: out [rows]. Not of a nudging; of
+ * held weights from a clamped population, what the matrix at the presentation's beginning gives. */
+void ap_rhs_arriving(const struct ap_rhs *r, int proj, double *out);
+
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);
 

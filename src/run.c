@@ -428,6 +428,49 @@ enum ap_code ap_render(const char *folder, const char *figure, const char *out, 
     return code;
 }
 
+/* The circuit of a run with other readouts; what was simulated stays. */
+static enum ap_code set_readouts(struct ap_err *e, struct ap_run *run, const char *const *sets, int n_sets)
+{
+    for (int i = 0; i < n_sets; i++)
+        if (strncmp(sets[i], "readouts", 8) != 0 || !strchr(".=", sets[i][8]))
+            return ap_err_add(e, AP_EUSAGE, NULL, "for example --set readouts.NAME.from=\"20 ms\"",
+                              "--set %s: of a finished run only `readouts` can be set", sets[i]);
+    struct ap_spec *other =
+        ap_spec_parse("circuit.yaml", run->spec->canonical, strlen(run->spec->canonical), sets, n_sets, e);
+    if (!other)
+        return AP_EUSAGE;
+    ap_spec_free(run->spec);
+    run->spec = other;
+    return AP_OK;
+}
+
+enum ap_code ap_readout(const char *folder, const char *const *sets, int n_sets, const char *out,
+                        struct ap_run_result *result, struct ap_err *e)
+{
+    if (result)
+        memset(result, 0, sizeof *result);
+    struct ap_run run = {0};
+    struct ap_file_list files = {0};
+    const char *to = out ? out : folder;
+    enum ap_code code = ap_runlog_read(e, &run, folder);
+    if (code == AP_OK)
+        code = set_readouts(e, &run, sets, n_sets);
+    if (code == AP_OK && run.spec->n_readout == 0)
+        code = ap_err_add(e, AP_EUSAGE, NULL, "for example --set 'readouts=[{name: mine, of: hidden1.pyr}]'",
+                          "%s: the circuit lists no readouts", folder);
+    if (code == AP_OK && out)
+        code = ap_io_make_folder(e, out);
+    if (code == AP_OK)
+        code = ap_export_readouts(e, &run, to, &files);
+    for (int i = 0; code == AP_OK && result && i < files.n && result->n_figures < 64; i++)
+        snprintf(result->figures[result->n_figures++], sizeof *result->figures, "%s", files.name[i]);
+    if (code == AP_OK)
+        code = draw(e, &run, "residual", to, &files, result);
+    ap_runlog_free(&run);
+    ap_mem_free(files.name);
+    return code;
+}
+
 /* ---- what a run would take -------------------------------------------------------------------------- */
 
 enum ap_code ap_spec_estimate(const struct ap_spec *s, struct ap_estimate *out, struct ap_err *e)

@@ -44,6 +44,8 @@ static const struct ap_key ROOT_KEYS[] = {
      "what is done to the circuit, and when"},
     {"record", AP_KEY_NODE, AP_DIM_NONE, ROOT(6), "", 0, 0, NULL, "potentials to be recorded"},
     {"probes", AP_KEY_NODE, AP_DIM_NONE, ROOT(7), "", 0, 0, NULL, "quantities per presentation"},
+    {"readouts", AP_KEY_NODE, AP_DIM_NONE, ROOT(10), "", 0, 0, NULL,
+     "what an experimenter sees of dendrites and somata, as tables"},
     {"figures", AP_KEY_NODE, AP_DIM_NONE, ROOT(8), "", 0, 0, NULL, "pictures to be drawn"},
 };
 #define N(keys) ((int)(sizeof keys / sizeof *keys))

@@ -172,12 +172,31 @@ struct ap_probe_spec {
     int proj, other; /* projections named, -1 */
 };
 
+/* A table of what an experimenter sees of dendrites and somata. */
+struct ap_readout_group {
+    const char *name;
+    struct ap_selection of;
+};
+
+struct ap_readout_spec {
+    const char *name;
+    struct ap_place at;
+    const struct ap_readout_row *row;
+    struct ap_selection of; /* cells, and their dendrite */
+    bool *during, *fit;     /* [n_block] presentations in the table; those that the regression is fitted to */
+    double from, until;     /* ms within a presentation; until is infinite when not given */
+    struct ap_readout_group *group;
+    int n_group;
+    int report;                              /* that holds soma and dendrite */
+    double threshold, softness, rise, decay; /* of a calcium indicator: potentials, ms */
+};
+
 struct ap_figure_spec {
     const char *name; /* of the PNG, without .png */
     struct ap_place at;
     const struct ap_figure_row *row;
     /* what the rows' keys fill */
-    struct ap_node *of_node, *proj_node, *probe_node, *during_node;
+    struct ap_node *of_node, *proj_node, *probe_node, *readout_node, *during_node;
     int64_t limit; /* presentations drawn per block, 0: as many as were recorded */
     bool log_scale;
     int64_t average; /* presentations per point of a learning curve */
@@ -191,6 +210,8 @@ struct ap_figure_spec {
     int n_proj;
     int *probe;
     int n_probe;
+    int *readout;
+    int n_readout;
     bool *during; /* [n_block] */
 };
 
@@ -261,6 +282,8 @@ struct ap_spec {
     int n_report;
     struct ap_probe_spec *probe;
     int n_probe;
+    struct ap_readout_spec *readout;
+    int n_readout;
     struct ap_figure_spec *figure;
     int n_figure;
 };
@@ -296,6 +319,9 @@ enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s);  /* network.c
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s); /* schedule.c: stimuli, schedule */
 enum ap_code ap_intervention_read(struct ap_err *e, struct ap_spec *s); /* intervention.c: interventions */
 enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s); /* output.c: record, probes, figures */
+
+enum ap_code ap_readout_read(struct ap_err *e,
+                             struct ap_spec *s); /* readout.c: readouts, once reports are read */
 
 /* softplus(0.1, 1, 3): a transfer function with its parameters. */
 enum ap_code ap_network_transfer(struct ap_err *e, const struct ap_place *at, const char *what,

@@ -404,13 +404,15 @@ static enum ap_code cancellation_panel(struct ap_drawing *d, const struct ap_pat
 /* First row: an output cell with its target; then a hidden cell per row. */
 enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path)
 {
-    struct ap_pathway way = {0};
-    int layer = 0, row = 0, cols = 0;
+    struct ap_pathway way;
+    int layer, row = 0, cols = 0;
+    bool whole = false;
     for (int i = 0; i < d->f->n_of; i++) {
         const struct ap_selection *of = &d->f->of[i];
         int64_t last = of->ranged || of->last - of->first <= 2 ? of->last : of->first + 2;
         AP_TRY(find_layer(d->e, d->s, &d->f->at, of->pop, &way, &layer));
-        for (int64_t k = of->first - (i == 0); k < last && row < 8; k++) {
+        whole = whole || feedback_learns(d->s, &way.layer[layer]);
+        for (int64_t k = of->first - (row == 0); k < last && row < 8; k++) {
             int col = 0, first = d->n_panels;
             const struct ap_selection output = {way.layer[way.n].pop, 0, 0, 1, true};
             for (int b = 0; b < d->s->n_block && col < 6; b++) {
@@ -426,7 +428,6 @@ enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path)
             row += col > 0;
         }
     }
-    bool whole = d->f->n_of && feedback_learns(d->s, &way.layer[layer]);
     snprintf(
         d->subtitle, sizeof d->subtitle,
         whole

@@ -19,6 +19,16 @@ static const struct ap_init_row INITS[] = {
     {{"uniform", "uniform(low, high): drawn independently", "1", "", NULL, 0}, 2, false, false, false, false},
     {{"normal", "normal(mean, sd): drawn independently", "1", "", NULL, 0}, 2, false, false, false, false},
     {{"constant", "constant(value): all equal", "1", "", NULL, 0}, 1, false, false, false, false},
+    {{"contrast",
+      "contrast(n1, w1, n2, w2): w1 from the first n1 presynaptic cells, w2 from the next n2, 0 from others: "
+      "a "
+      "read-out that an experimenter chose",
+      "1", "", NULL, 0},
+     4,
+     false,
+     false,
+     false,
+     false},
     {{"minus", "minus(projection): its weights with the opposite sign", "1",
       "Sacramento et al. 2018, self-predicting W^PI", NULL, 0},
      0,
@@ -104,6 +114,15 @@ static enum ap_code fill_from(struct ap_err *e, const struct ap_spec *s, int pro
     return AP_OK;
 }
 
+static void contrast(const double number[4], size_t rows, size_t cols, double *w)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            double place = (double)j;
+            w[i * cols + j] = place < number[0] ? number[1] : place < number[0] + number[2] ? number[3] : 0;
+        }
+}
+
 static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, double *const *weight,
                          bool *done)
 {
@@ -136,7 +155,9 @@ static enum ap_code fill(struct ap_err *e, const struct ap_spec *s, int proj, do
         ap_rng_normal_n(stream, 0, rows * cols, w);
         for (size_t i = 0; i < rows * cols; i++)
             w[i] = in->number[0] + in->number[1] * w[i];
-    } else
+    } else if (strcmp(in->row->row.name, "contrast") == 0)
+        contrast(in->number, rows, cols, w);
+    else
         for (size_t i = 0; i < rows * cols; i++)
             w[i] = in->number[0];
     return AP_OK;

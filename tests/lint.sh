@@ -40,7 +40,7 @@ levels='0 err
 3 yamlin
 4 schema
 5 registry
-6 transfer signal rule weights probe intervention
+6 transfer signal rule weights probe intervention readout
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
@@ -48,7 +48,7 @@ levels='0 err
 11 rhs
 12 vec integrate plasticity analysis adjoint
 13 runlog
-14 record series export
+14 record series residual export
 15 sim manifest figure
 16 drawing checkpoint
 17 run info errortable

@@ -3,6 +3,7 @@
 . tests/cli/lib.sh
 root=$(pwd)
 export OMP_WAIT_POLICY=passive
+case "$APICAL" in /*) ;; *) APICAL=$root/$APICAL ;; esac
 unset MPLBACKEND # the notebook shows its figures inline
 
 "$APICAL" run circuits/association.yaml --out "$work/association" --progress none --no-figures >/dev/null 2>&1
@@ -12,7 +13,8 @@ import json, sys
 cells = json.load(open(sys.argv[1]))["cells"]
 sys.exit(any(c.get("outputs") or c.get("execution_count") for c in cells))
 EOF
-    check "$notebook runs" env APICAL_RUN="$work/association" "$PYTHON" -m nbconvert --to notebook --execute \
+    check "$notebook runs" env APICAL="$APICAL" APICAL_RUN="$work/association" \
+        APICAL_RUNS="$work/runs" "$PYTHON" -m nbconvert --to notebook --execute \
         --ExecutePreprocessor.timeout=120 --output-dir "$work" --log-level ERROR "$root/$notebook"
     check "$notebook shows figures" grep -q image/png "$work/$(basename "$notebook")"
 done

@@ -32,7 +32,7 @@ done
 mkdir "$work/examples" && ln -s "$PWD/circuits" "$PWD/data" "$work/examples"
 program=$(command -v "$APICAL")
 case "$program" in /*) ;; *) program=$PWD/$program ;; esac
-for verb in run check render errors info version; do
+for verb in run check render readout errors info version; do
     check "$verb --help" says "Usage: apical $verb" 0 "$APICAL" $verb --help
     check "$verb -h" says "Usage: apical $verb" 0 "$APICAL" $verb -h
     example=$(sed -n 's/^Example: apical //p' "$scratch")

@@ -38,6 +38,20 @@ for what in weights probes values; do
     check "$what" outputs $what "$run"
 done
 
+# ---- readouts: from the run, and again from its log with other settings
+lines() { wc -l <"$1" | tr -d ' '; }
+check "no readouts" says "lists no readouts" 2 "$APICAL" readout "$run" --out "$work/seen"
+one='readouts=[{name: mine, of: hidden1.pyr, during: before, groups: {all: "hidden1.pyr[0:3]"}}]'
+check "a readout of a finished run" says "file $work/seen/readout.mine.csv" 0 "$APICAL" readout "$run" --set "$one" \
+    --out "$work/seen"
+check "a row per cell" equal "$(lines "$work/seen/readout.mine.cells.csv")" 21
+check "a row per cell and presentation" equal "$(lines "$work/seen/readout.mine.csv")" 21
+check "its figure" [ -s "$work/seen/residual.png" ]
+check "calcium" says "readout.mine.csv" 0 "$APICAL" readout "$run" --set "$one" \
+    --set readouts.mine.kind=calcium --set "readouts.mine.decay=50 ms" --out "$work/calcium"
+check "it differs" [ "$(md5sum <"$work/seen/readout.mine.csv")" != "$(md5sum <"$work/calcium/readout.mine.csv")" ]
+check "nothing else can be set" says "only \`readouts\` can be set" 2 "$APICAL" readout "$run" --set seed=2
+
 # ---- weights from a file: the same numbers, so the same run
 set --
 for p in forward1 forward2 feedback1 interneuron1 lateral1; do

@@ -16,13 +16,17 @@ static const char TEXT[] =
     "integrator: {kind: euler}\nrecord: {of: [hidden1.pyr, output, target], every: 0.5 ms}\n"
     "probes: [{kind: class-error, of: output}, {kind: squared-potential, of: hidden1.pyr/apical, name: "
     "error}]\n"
+    "readouts: [{name: all, of: hidden1.pyr, groups: {plus: \"hidden1.pyr[0:2]\", minus: "
+    "\"hidden1.pyr[3:5]\"}}, {name: seen, "
+    "kind: calcium, of: hidden1.pyr, during: b}]\n"
     "figures:\n  - weights\n  - receptive-fields\n  - {kind: voltage, of: [hidden1.pyr, \"output[1:3]\"], "
     "during: a}\n"
     "  - {kind: apical-error, of: hidden1.pyr, limit: 1}\n  - {kind: traces, of: [\"hidden1.pyr[0:2]\", "
     "output]}\n"
     "  - {kind: learning-curve, log: on}\n  - {kind: confusion, during: a}\n"
-    "  - {kind: weights, projections: [forward1], name: one, range: 2}\n";
-enum { FIGURES = 8 };
+    "  - {kind: weights, projections: [forward1], name: one, range: 2}\n"
+    "  - {kind: residual, range: 1}\n  - {kind: cancellation, of: hidden1.pyr}\n";
+enum { FIGURES = 10 };
 
 static struct ap_err *e;
 static char folder[] = "/tmp/apical-test-XXXXXX", again[] = "/tmp/apical-test-XXXXXX";

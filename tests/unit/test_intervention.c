@@ -1,4 +1,5 @@
 /* Interventions: each kind against what it must do exactly. */
+#include "analysis.h"
 #include "harness.h"
 
 #include <omp.h>
@@ -355,6 +356,31 @@ static void test_swap(void **state)
     }
 }
 
+/* Beside the gradient, too: the parts of the apical potential are what arrives, scaled, shuffled and swapped. */
+static void test_parts_of_the_apical_potential(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct ap_analysis a;
+    learned(&h, (struct variant){.acts = "  - {name: a, kind: scale, projection: lateral1, factor: 0.5}\n"
+                                         "  - {name: b, kind: swap, projection: feedback1, groups: "
+                                         "[\"hidden1.pyr[0:2]\", \"hidden1.pyr[3:5]\"]}\n"
+                                         "  - {name: c, kind: shuffle, projection: lateral1}\n"});
+    assert_int_equal(ap_analysis_open(h.e, &a, &h.x.rhs), AP_OK);
+    ap_analysis_eval(&a);
+    size_t n;
+    const double *apical = harness_potential(&h, "hidden1.pyr", "apical", &n);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(fabs(a.layer[1].topdown[i] + a.layer[1].lateral[i] - apical[i]) < 1e-14);
+        assert_true(fabs(a.layer[1].topdown[i] - sum_of(&h, "feedback1",
+                                                        i == 2  ? 2
+                                                        : i < 2 ? i + 3
+                                                                : i - 3)) < 1e-14);
+    }
+    ap_analysis_free(&a);
+    harness_close(&h);
+}
+
 /* ---- time ------------------------------------------------------------------------------------------- */
 
 static const char LEAKY[] =
@@ -486,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_shuffle),
         cmocka_unit_test(test_shuffled_rule),
         cmocka_unit_test(test_swap),
+        cmocka_unit_test(test_parts_of_the_apical_potential),
         cmocka_unit_test(test_edges_off_the_grid),
         cmocka_unit_test(test_clamp_holds_against_noise),
         cmocka_unit_test(test_blocks_and_times),

@@ -183,7 +183,7 @@ static void test_one_to_one_is_the_diagonal(void **unused)
                 "stimuli: {s: {of: i, kind: random, range: [0.2, 1]}}\n"
                 "schedule: [{name: x, presentations: 1, duration: 10 ms}]\n"
                 "integrator: {rtol: 1e-9, atol: 1e-11, max-step: 0.5 ms}\n",
-                N, N, lowpass ? ", lowpass: 3 ms" : "");
+                N, N, lowpass ? ", lowpass: 3 ms, decay: 0.1 /ms" : ", decay: 0.1 /ms");
             struct harness one;
             harness_open(&one, text, &SETS[k], 1);
             double before[N], after[N];

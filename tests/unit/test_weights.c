@@ -64,10 +64,10 @@ static void test_statistics_of_draws(void **unused)
 {
     (void)unused;
     enum { N = 3000 };
-    struct net n =
-        build(1, "",
-              P("u", "a", "b/basal", "uniform(-0.5, 2)") P("n", "a", "b/basal", "normal(3, 0.2)")
-                  P("c", "a", "b/basal", "constant(-7)") P("v", "a", "b/basal", "uniform(-0.5, 2)"));
+    struct net n = build(1, "",
+                         P("u", "a", "b/basal", "uniform(-0.5, 2)") P("n", "a", "b/basal", "normal(3, 0.2)")
+                             P("c", "a", "b/basal", "constant(-7)") P("v", "a", "b/basal", "uniform(-0.5, 2)")
+                                 P("k", "a", "b/basal", "contrast(7, 0.5, 50, -2)"));
     double mean, sd, low, high;
     moments(w(&n, "u"), N, &mean, &sd, &low, &high);
     assert_true(fabs(mean - 0.75) < 5 * (2.5 / sqrt(12)) / sqrt(N)); /* five standard errors */
@@ -78,6 +78,8 @@ static void test_statistics_of_draws(void **unused)
     assert_true(low < 3 - 2.5 * 0.2 && high > 3 + 2.5 * 0.2); /* tails */
     for (int i = 0; i < N; i++)
         assert_true(w(&n, "c")[i] == -7);
+    for (int i = 0; i < N; i++) /* 60 columns */
+        assert_true(w(&n, "k")[i] == (i % 60 < 7 ? 0.5 : i % 60 < 60 - 3 ? -2 : 0));
     double cross = 0, next = 0; /* streams of two projections, and neighbours, are independent */
     const double *u = w(&n, "u"), *v = w(&n, "v");
     for (int i = 0; i < N; i++) {

@@ -18,7 +18,7 @@ FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
 CFLAGS  ?=
 ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
            -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"$(strip $(FLAGS.$(MODE)) $(NUMERIC) $(CFLAGS))"' $(HDF5_CFLAGS) $(CFLAGS)
-LIBS     = -lsundials_cvode -lpng -lyaml $(HDF5_LIBS) -lxxhash -lm
+LIBS     = -lsundials_cvodes -lsundials_nvecserial -lpng -lyaml $(HDF5_LIBS) -lxxhash -lm
 
 OBJ     := $(BUILD)/$(MODE)
 LIBSRC  := $(filter-out src/main.c $(wildcard src/cmd_*.c),$(wildcard src/*.c))
@@ -29,7 +29,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -59,10 +59,22 @@ test: all data    ## every quick test; ends in a line "N passed, N failed"
 	$(Q)$(MAKE) --no-print-directory MODE=$(MODE) tests-built
 	$(Q)OBJ=$(OBJ) APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/run.sh
 
-tests-built: $(UNIT) $(PROPS) $(OBJ)/apical
+tests-built: $(UNIT) $(PROPS) $(OBJ)/apical $(OBJ)/tests/apical-faults
+
+$(OBJ)/tests/apical-faults: tests/faults/door.c $(CMDOBJ) $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src $< $(CMDOBJ) $(OBJ)/libapical.a $(LIBS) -o $@
 
 asan: data        ## the whole quick suite under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan test
+
+faults: all       ## every system call and allocation fails or is killed, in turn; ASan watches the memory (half an hour)
+	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
+	$(Q)$(MAKE) --no-print-directory MODE=asan tests-built
+	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh faults
+
+kills: all        ## 1,000 kills at random moments and 10,000 power losses
+	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
+	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh kills
 
 lint:             ## format, include laws, name prefixes, file sizes, complete descriptor rows
 	$(Q)PYTHON=$(PYTHON) sh tests/lint.sh

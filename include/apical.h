@@ -32,7 +32,7 @@ enum ap_code {
     AP_EIO = 3,           /* a file that cannot be read or written */
     AP_ENUMERIC = 4,      /* potentials ran away, or the integrator gave up */
     AP_EMEMORY = 5,       /* out of memory */
-    AP_STOPPED = 75,      /* stopped by a signal at the end of a presentation */
+    AP_STOPPED = 75,      /* stopped by a signal at the end of a presentation; ap_resume goes on */
     AP_INTERRUPTED = 130, /* interrupted twice */
 };
 
@@ -44,6 +44,7 @@ void ap_err_free(struct ap_err *e);
 int ap_err_count(const struct ap_err *e);
 int ap_err_dropped(const struct ap_err *e);       /* diagnostics beyond the kept ones */
 enum ap_code ap_err_code(const struct ap_err *e); /* of the first diagnostic */
+enum ap_code ap_err_code_at(const struct ap_err *e, int i);
 const char *ap_err_message(const struct ap_err *e, int i);
 const char *ap_err_hint(const struct ap_err *e, int i); /* "" when there is none */
 /* File of diagnostic i ("" when none), its line and column counted from 1 (0 when none). */
@@ -94,6 +95,7 @@ struct ap_run_options {
     int threads;         /* 0: as OpenMP decides; results do not depend on it */
     uint64_t stop_after; /* presentations, 0: all */
     int no_figures;
+    double checkpoint_every; /* seconds between checkpoints; 0: 60; negative: only when stopped */
     void (*progress)(const struct ap_progress *p, void *user);
     void *user;
     const volatile int *stop; /* set to 1 elsewhere: end after the current presentation with AP_STOPPED */
@@ -105,11 +107,19 @@ struct ap_run_result {
     double wall_seconds;
     int n_figures;
     char figures[64][128]; /* file names inside the folder */
+    uint64_t resumed_at;   /* presentations done before, when a run was resumed */
+    int was_complete;      /* 1: there was nothing to resume; only digest is filled in */
+    char note[512];        /* why the newest checkpoint was not used, else empty */
 };
 
 /* Simulates, records, exports and draws. result may be NULL. */
 enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
                     struct ap_err *e);
+
+/* Goes on with the run in o->folder that was interrupted, killed or stopped, from its last checkpoint: it ends with the
+ * bytes of a run that was not. The circuit is the copy in the folder; stop_after 0 and no_figures 0 stand for what the
+ * run was started with. AP_EIO when no checkpoint is of this circuit and this build. */
+enum ap_code ap_resume(const struct ap_run_options *o, struct ap_run_result *result, struct ap_err *e);
 
 /* Draws figures of a finished run again, from its log alone. figure: kind or file name of one, NULL: all that the
  * circuit lists. A kind that the circuit does not list is drawn with its defaults. folder: where the PNG go, NULL: the
@@ -134,7 +144,12 @@ struct ap_errors_options {
     const char
         *block; /* only this block of the schedule, with the initial weights; NULL: the whole schedule */
     uint64_t presentations; /* simulated at most; 0: as many as the schedule or the block says */
-    uint64_t every;         /* every so many presentations are analysed; 0: all */
+    uint64_t every;         /* every so many presentations are analysed; 0: all, of many about 1,000 */
+    const char *run;        /* output folder of a run of this circuit; NULL: none */
+    const char *
+        weights; /* with run: start from these weights of its log, "final" or "initial", in the last block with
+                            teacher if `block` names none; NULL: repeat the run from its beginning */
+    int no_adjoint; /* 1: leave out the adjoint gradient, which costs about ten presentations for each analysed one */
     int no_figures;
     void (*progress)(uint64_t done, uint64_t of, void *user);
     void *user;
@@ -152,10 +167,17 @@ struct ap_errors_layer {
     double formula_error;  /* hidden: relative error of the first-order formula */
     double feedback_angle; /* hidden: degrees between feedback and transposed forward weights */
     double gradient_angle; /* degrees between what the forward rule does and minus the gradient */
+    double change_angle;   /* degrees between what a presentation did to the matrix and minus the gradient */
+    double
+        adjoint_angle; /* degrees between the gradient of the differential equations and that of backprop */
+    double
+        ngrad_angle; /* hidden: degrees between what feedback changes in the rates and minus the gradient */
 };
 
 struct ap_errors_result {
     char digest[33]; /* of the final state */
+    char run_digest
+        [33]; /* what the run's log says it should be; empty: no run, not all of it, or other weights */
     uint64_t presentations, analysed,
         taught; /* taught: analysed ones with the teacher on; the others hold NaN */
     int n_layers;

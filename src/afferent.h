@@ -37,7 +37,8 @@ struct ap_afferents {
 enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const struct ap_circuit *c);
 void ap_afferent_free(struct ap_afferents *x);
 
-/* A presentation begins: clamped potentials go from `from` to `to` ([n_rate]); plastic [n_proj] says whose rules act. */
+/* A presentation begins: clamped potentials go from `from` to `to` ([n_rate]); plastic [n_proj] says whose rules act at
+ * some time of it. */
 void ap_afferent_begin(struct ap_afferents *x, const double *from, const double *to, const bool *plastic);
 
 /* One step of the rule with the coefficients k: signals post0, post1 [rows] and e at its two ends. */

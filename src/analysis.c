@@ -137,7 +137,45 @@ enum ap_code ap_analysis_open(struct ap_err *e, struct ap_analysis *a, const str
 void ap_analysis_free(struct ap_analysis *a)
 {
     ap_mem_free(a->block);
+    ap_mem_free(a->start);
+    ap_mem_free(a->matrix[0]);
+    ap_mem_free(a->matrix[1]);
+    for (int k = 0; k < AP_PATHWAY_LAYERS; k++)
+        ap_mem_free(a->before[k]);
     *a = (struct ap_analysis){0};
+}
+
+static size_t elements(const struct ap_analysis *a, int k)
+{
+    return a->layer[k].n * a->layer[k - 1].n;
+}
+
+enum ap_code ap_analysis_keep(struct ap_err *e, struct ap_analysis *a)
+{
+    const struct ap_circuit *c = a->rhs->c;
+    bool ok = (a->start = ap_mem_array(e, c->n_membrane + 1, sizeof *a->start, "analysis"));
+    size_t largest = 1;
+    for (int k = 1; k <= a->path.n; k++)
+        largest = elements(a, k) > largest ? elements(a, k) : largest;
+    for (int i = 0; ok && i < 2; i++)
+        ok = (a->matrix[i] = ap_mem_array(e, largest, sizeof *a->matrix[i], "analysis: weights"));
+    for (int k = 1; ok && k <= a->path.n; k++)
+        if (c->proj[a->path.layer[k].forward].plastic)
+            ok = (a->before[k] = ap_mem_array(e, elements(a, k), sizeof *a->before[k], "analysis: weights"));
+    return ok ? AP_OK : AP_EMEMORY;
+}
+
+void ap_analysis_begin(struct ap_analysis *a)
+{
+    const struct ap_circuit *c = a->rhs->c;
+    for (int p = 0; a->start && p < c->n_pop; p++)
+        for (int m = 0; m < c->pop[p].n_comp; m++)
+            if (c->pop[p].comp[m].kind == AP_COMP_DYNAMIC)
+                memcpy(a->start + c->pop[p].comp[m].state, a->rhs->v + c->pop[p].comp[m].value,
+                       c->pop[p].n * sizeof *a->start);
+    for (int k = 1; k <= a->path.n; k++)
+        if (a->before[k])
+            memcpy(a->before[k], a->rhs->w[a->path.layer[k].forward], elements(a, k) * sizeof(double));
 }
 
 /* ---- forward and backward --------------------------------------------------------------------------- */
@@ -176,19 +214,36 @@ static void transposed_product(size_t rows, size_t cols, const double *w, const 
             out[j] = fma(w[i * cols + j], x[i], out[j]);
 }
 
+static const struct ap_pop_spec *output_of(const struct ap_analysis *a)
+{
+    return a->rhs->c->pop[a->path.layer[a->path.n].pop].spec;
+}
+
+void ap_analysis_loss_slope(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u,
+                            double *out)
+{
+    const struct ap_pop_spec *s = output_of(a);
+    const double *target = target_of(a);
+    for (size_t i = 0; i < a->layer[a->path.n].n; i++) {
+        double rate[2];
+        if (loss == AP_ANALYSIS_MATCHING) {
+            const double at[2] = {u[i], target[i]};
+            s->transfer->rate(s->transfer_param, 2, at, rate);
+            out[i] = rate[0] - rate[1];
+        } else {
+            s->transfer->slope(s->transfer_param, 1, &u[i], &rate[0]);
+            out[i] = rate[0] * (u[i] - target[i]);
+        }
+    }
+}
+
 void ap_analysis_backward(struct ap_analysis *a, enum ap_analysis_loss loss)
 {
     int n = a->path.n;
     struct ap_analysis_layer *top = &a->layer[n];
-    const double *target = target_of(a);
-    if (loss == AP_ANALYSIS_MATCHING) {
-        const struct ap_pop_spec *s = a->rhs->c->pop[a->path.layer[n].pop].spec;
-        s->transfer->rate(s->transfer_param, top->n, target, top->delta);
-        for (size_t i = 0; i < top->n; i++)
-            top->delta[i] -= top->r[i];
-    } else
-        for (size_t i = 0; i < top->n; i++)
-            top->delta[i] = top->slope[i] * (target[i] - top->u[i]);
+    ap_analysis_loss_slope(a, loss, top->u, top->delta);
+    for (size_t i = 0; i < top->n; i++)
+        top->delta[i] = -top->delta[i];
     for (int k = n - 1; k > 0; k--) {
         struct ap_analysis_layer *l = &a->layer[k];
         const struct ap_analysis_layer *above = &a->layer[k + 1];
@@ -206,6 +261,14 @@ void ap_analysis_gradient(const struct ap_analysis *a, int k, double *out)
     for (size_t i = 0; i < l->n; i++)
         for (size_t j = 0; j < below->n; j++)
             out[i * below->n + j] = -l->gain * l->delta[i] * below->r[j];
+}
+
+bool ap_analysis_change(const struct ap_analysis *a, int k, double *out)
+{
+    const double *w = a->rhs->w[a->path.layer[k].forward];
+    for (size_t i = 0; a->before[k] && i < elements(a, k); i++)
+        out[i] = w[i] - a->before[k][i];
+    return a->before[k] != NULL;
 }
 
 /* ---- loss ------------------------------------------------------------------------------------------- */
@@ -236,18 +299,22 @@ static double integral(const struct ap_pop_spec *s, enum ap_analysis_loss loss, 
     return sum;
 }
 
-double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss)
+double ap_analysis_loss_of(const struct ap_analysis *a, enum ap_analysis_loss loss, const double *u)
 {
-    const struct ap_analysis_layer *top = &a->layer[a->path.n];
-    const struct ap_pop_spec *s = a->rhs->c->pop[a->path.layer[a->path.n].pop].spec;
+    const struct ap_pop_spec *s = output_of(a);
     const double *target = target_of(a);
     double sum = 0;
-    for (size_t i = 0; i < top->n; i++) { /* divided at 0, where relu has its kink */
-        double t = target[i], u = top->u[i];
-        sum += (t < 0) != (u < 0) ? integral(s, loss, t, t, 0) + integral(s, loss, t, 0, u)
-                                  : integral(s, loss, t, t, u);
+    for (size_t i = 0; i < a->layer[a->path.n].n; i++) { /* divided at 0, where relu has its kink */
+        double t = target[i];
+        sum += (t < 0) != (u[i] < 0) ? integral(s, loss, t, t, 0) + integral(s, loss, t, 0, u[i])
+                                     : integral(s, loss, t, t, u[i]);
     }
     return sum;
+}
+
+double ap_analysis_loss(const struct ap_analysis *a, enum ap_analysis_loss loss)
+{
+    return ap_analysis_loss_of(a, loss, a->layer[a->path.n].u);
 }
 
 /* ---- what the dendrites carry ----------------------------------------------------------------------- */
@@ -447,6 +514,15 @@ double ap_analysis_formula_error(const struct ap_analysis *a, int k)
     return a->taught && size > 0 ? sqrt(sum) / size : (double)NAN;
 }
 
+double ap_analysis_ngrad_angle(struct ap_analysis *a, int k)
+{
+    const struct ap_analysis_layer *l = &a->layer[k];
+    const double *rate = a->rhs->rate + a->rhs->c->pop[a->path.layer[k].pop].rate;
+    for (size_t i = 0; i < l->n; i++)
+        a->work[i] = rate[i] - l->r[i];
+    return a->taught ? ap_analysis_angle(l->n, a->work, l->back, NULL) : (double)NAN;
+}
+
 /* Between outer products: 1 - c1 c2 = (1 - c1) + c1 (1 - c2). */
 double ap_analysis_gradient_angle(const struct ap_analysis *a, int k, bool steady)
 {
@@ -455,6 +531,41 @@ double ap_analysis_gradient_angle(const struct ap_analysis *a, int k, bool stead
     double post = one_minus_cosine(l->n, steady ? l->drive : l->post, l->delta);
     double pre = one_minus_cosine(below->n, steady ? rates : l->pre, below->r);
     return a->taught && !isnan(post) && !isnan(pre) ? degrees(post + (1 - post) * pre) : (double)NAN;
+}
+
+/* Angle between matrix[0] and matrix[1] of layer k, and the ratio of their norms. */
+static double between(struct ap_analysis *a, int k, double *ratio)
+{
+    size_t n = elements(a, k);
+    double size = norm(n, a->matrix[1]);
+    if (ratio)
+        *ratio = a->taught && size > 0 ? norm(n, a->matrix[0]) / size : (double)NAN;
+    return a->taught ? ap_analysis_angle(n, a->matrix[0], a->matrix[1], NULL) : (double)NAN;
+}
+
+static void put_gradient(struct ap_analysis *a, int k, const double *gradient, double sign, double *out)
+{
+    if (!gradient)
+        ap_analysis_gradient(a, k, out);
+    for (size_t i = 0; i < elements(a, k); i++)
+        out[i] = sign * (gradient ? gradient[i] : out[i]);
+}
+
+double ap_analysis_change_angle(struct ap_analysis *a, int k, const double *gradient, double *ratio)
+{
+    if (ratio)
+        *ratio = (double)NAN;
+    if (!ap_analysis_change(a, k, a->matrix[0]))
+        return (double)NAN;
+    put_gradient(a, k, gradient, -1, a->matrix[1]);
+    return between(a, k, ratio);
+}
+
+double ap_analysis_between_angle(struct ap_analysis *a, int k, const double *gradient, double *ratio)
+{
+    put_gradient(a, k, gradient, 1, a->matrix[0]);
+    put_gradient(a, k, NULL, 1, a->matrix[1]);
+    return between(a, k, ratio);
 }
 
 /* Row i of W_from ... W_{k+1}: the weights of all ways from layer k to neuron i; in the first half of work. */

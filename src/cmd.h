@@ -5,6 +5,7 @@
 #include "../include/apical.h"
 
 int cmd_run(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_readout(int argc, char **argv);
@@ -30,11 +31,12 @@ struct cmd_sets {
 };
 
 enum cmd_kind {
-    CMD_SWITCH, /* int: 1 when given */
-    CMD_TEXT,   /* const char * */
-    CMD_NUMBER, /* long in [1, max] */
-    CMD_CHOICE, /* int: index into choices */
-    CMD_SET,    /* struct cmd_sets: may be repeated */
+    CMD_SWITCH,  /* int: 1 when given */
+    CMD_TEXT,    /* const char * */
+    CMD_NUMBER,  /* long in [1, max] */
+    CMD_CHOICE,  /* int: index into choices */
+    CMD_SECONDS, /* double >= 0; what is given as 0 becomes -1: never */
+    CMD_SET,     /* struct cmd_sets: may be repeated */
 };
 
 struct cmd_option {
@@ -58,5 +60,20 @@ struct cmd_line {
 
 /* Fills argument[] (NULL where absent) and the options' values. CMD_GO, or the exit code to leave with. */
 int cmd_parse(const struct cmd_line *line, int argc, char **argv, const char *argument[CMD_ARGUMENTS]);
+
+/* ---- verbs that simulate ---------------------------------------------------------------------------- */
+
+struct cmd_display {
+    int style;
+    double last;  /* wall seconds of the last plain line */
+    int bar_open; /* a bar stands on the current line */
+};
+extern const char *const cmd_styles[]; /* choices of --progress */
+extern volatile int cmd_stop;          /* a signal asked to end */
+
+/* Handlers of signals, and progress in a style of cmd_styles. */
+void cmd_begin(struct ap_run_options *o, struct cmd_display *d, int style);
+/* Errors, the digest, the pictures; returns the exit code. */
+int cmd_end(const struct ap_run_options *o, const struct ap_run_result *r, const struct ap_err *e, int code);
 
 #endif

@@ -13,21 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void print_error(const struct ap_err *e, int i)
+{
+    int line, col;
+    const char *file = ap_err_place(e, i, &line, &col);
+    if (*file && line > 0)
+        fprintf(stderr, "%s:%d:%d: ", file, line, col);
+    else if (*file)
+        fprintf(stderr, "%s: ", file);
+    else
+        fprintf(stderr, "apical: ");
+    fprintf(stderr, "error: %s\n", ap_err_message(e, i));
+    if (*ap_err_hint(e, i))
+        fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
+}
+
 int cmd_errors(const struct ap_err *e, int code)
 {
-    for (int i = 0; i < ap_err_count(e); i++) {
-        int line, col;
-        const char *file = ap_err_place(e, i, &line, &col);
-        if (*file && line > 0)
-            fprintf(stderr, "%s:%d:%d: ", file, line, col);
-        else if (*file)
-            fprintf(stderr, "%s: ", file);
-        else
-            fprintf(stderr, "apical: ");
-        fprintf(stderr, "error: %s\n", ap_err_message(e, i));
-        if (*ap_err_hint(e, i))
-            fprintf(stderr, "    hint: %s\n", ap_err_hint(e, i));
-    }
+    for (int i = 0; i < ap_err_count(e); i++)
+        if (ap_err_code_at(e, i) == AP_EMEMORY) { /* whatever else was wrong may only be its consequence */
+            print_error(e, i);
+            return AP_EMEMORY;
+        }
+    for (int i = 0; i < ap_err_count(e); i++)
+        print_error(e, i);
     if (ap_err_dropped(e) > 0)
         fprintf(stderr, "and %d more errors\n", ap_err_dropped(e));
     return ap_err_count(e) && code != AP_STOPPED && code != AP_INTERRUPTED ? (int)ap_err_code(e) : code;
@@ -60,6 +69,18 @@ static int take_number(const char *verb, const struct cmd_option *o, const char 
     return CMD_GO;
 }
 
+static int take_seconds(const char *verb, const struct cmd_option *o, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0 && value <= 1e9)) {
+        fprintf(stderr, "apical %s: %s: found '%s', expected seconds, 0 or more\n", verb, o->name, text);
+        return AP_EUSAGE;
+    }
+    *(double *)o->to = value > 0 ? value : -1;
+    return CMD_GO;
+}
+
 static int take_choice(const char *verb, const struct cmd_option *o, const char *text)
 {
     for (int i = 0; o->choices[i]; i++)
@@ -85,6 +106,8 @@ static int take_value(const char *verb, const struct cmd_option *o, const char *
         return CMD_GO;
     case CMD_NUMBER:
         return take_number(verb, o, text);
+    case CMD_SECONDS:
+        return take_seconds(verb, o, text);
     case CMD_CHOICE:
         return take_choice(verb, o, text);
     case CMD_SET:

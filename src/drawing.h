@@ -45,6 +45,9 @@ enum ap_code ap_timefig_apical(struct ap_drawing *d, const char *path);
 enum ap_code ap_timefig_check_apical(struct ap_err *e, const struct ap_spec *s,
                                      const struct ap_figure_spec *f);
 int ap_timefig_comp(const struct ap_spec *s, int pop, const char *name); /* compartment by name, -1 */
+enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path);
+enum ap_code ap_timefig_check_cancellation(struct ap_err *e, const struct ap_spec *s,
+                                           const struct ap_figure_spec *f);
 enum ap_code ap_timefig_traces(struct ap_drawing *d, const char *path);
 enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path);
 enum ap_code ap_learnfig_confusion(struct ap_drawing *d, const char *path);

@@ -116,6 +116,11 @@ enum ap_code ap_err_code(const struct ap_err *e)
     return e->n ? e->diag[0].code : AP_OK;
 }
 
+enum ap_code ap_err_code_at(const struct ap_err *e, int i)
+{
+    return i >= 0 && i < e->n ? e->diag[i].code : AP_OK;
+}
+
 const char *ap_err_message(const struct ap_err *e, int i)
 {
     return i >= 0 && i < e->n ? e->diag[i].text : "";

@@ -1,7 +1,8 @@
 /* errorfig.c: figures of apical errors beside the gradient.
  *
  * In:   a table gathered over presentations.
- * Out:  pages: angles over presentations; apical potential against W^T delta, a point per neuron and presentation.
+ * Out:  pages: angles over presentations; apical potential and W^T delta as maps, neurons by presentations; one against
+ *       the other, a point per neuron and presentation.
  * Invariants:
  *   1. NaN breaks a line and is no point; the subtitle counts the presentations without teacher.
  * Never: simulates; averages.
@@ -46,72 +47,148 @@ static enum ap_code finish(struct ap_err *e, const struct ap_errortable *t, cons
 static const struct angle_panel {
     enum ap_errortable_column column;
     bool hidden; /* hidden layers only */
+    int row;
     const char *letter, *title;
 } ANGLES[] = {
-    {AP_ERRORTABLE_ANGLE, true, "A", "apical potential to W^T delta of the layer above"},
-    {AP_ERRORTABLE_GRADIENT, false, "B", "what the rule of a matrix does to minus its gradient"},
-    {AP_ERRORTABLE_FEEDBACK, true, "C", "feedback to transposed forward weights"},
+    {AP_ERRORTABLE_ANGLE, true, 0, "A", "apical potential to W^T delta of the layer above"},
+    {AP_ERRORTABLE_NGRAD, true, 1, "B", "change of rates by feedback to minus the gradient"},
+    {AP_ERRORTABLE_FEEDBACK, true, 2, "C", "feedback to transposed forward weights"},
+    {AP_ERRORTABLE_CHANGE, false, 0, "D", "weight change to minus the gradient of backprop"},
+    {AP_ERRORTABLE_CHANGE_ADJOINT, false, 1, "E", "weight change to minus the gradient of the circuit's ODE"},
+    {AP_ERRORTABLE_ADJOINT, false, 2, "F", "gradient of the circuit's ODE to that of backprop"},
 };
 enum { N_ANGLES = sizeof ANGLES / sizeof *ANGLES };
+
+/* A line per layer; `high` is the largest angle, -1: there is none. */
+static enum ap_code angle_lines(struct ap_err *e, const struct ap_errortable *t, struct ap_arena *arena,
+                                const struct angle_panel *p, const double *x, struct ap_axes_lines *out,
+                                double *high)
+{
+    int layers = t->path.n - p->hidden;
+    struct ap_axes_series *series = ap_mem_arena_take(e, arena, (size_t)layers + 1, sizeof *series);
+    *high = -1;
+    if (!series)
+        return AP_EMEMORY;
+    for (int k = 1; k <= layers; k++) {
+        const struct ap_pathway_layer *l = &t->path.layer[k];
+        double *y = ap_mem_arena_take(e, arena, t->n, sizeof *y);
+        if (!y)
+            return AP_EMEMORY;
+        for (size_t i = 0; i < t->n; i++) {
+            y[i] = ap_errortable_at(t, i, k, p->column);
+            *high = y[i] > *high ? y[i] : *high;
+        }
+        series[k - 1] = (struct ap_axes_series){
+            .name = p->hidden ? t->s->pop[l->pop].name : t->s->proj[l->forward].name,
+            .x = x,
+            .y = y,
+            .n = t->n,
+            .colour = *colour(k),
+            .style = t->n <= 60 ? AP_AXES_LINE_POINTS : AP_AXES_LINE,
+        };
+    }
+    *out = (struct ap_axes_lines){.series = series, .n_series = (size_t)layers};
+    return AP_OK;
+}
 
 enum ap_code ap_errorfig_angles(struct ap_err *e, const struct ap_errortable *t, const char *path)
 {
     static const struct ap_axes_reference LINES[] = {{90, "90°: unrelated", false}, {45, "45°", true}};
     struct ap_axes_panel panel[N_ANGLES];
     struct ap_arena arena = {0};
-    enum ap_code code = AP_OK;
-    double *x = ap_mem_arena_take(e, &arena, t->n, sizeof *x);
+    double *x = ap_mem_arena_take(e, &arena, t->n, sizeof *x), high;
+    enum ap_code code = x ? AP_OK : AP_EMEMORY;
     memset(panel, 0, sizeof panel);
     for (size_t i = 0; x && i < t->n; i++)
         x[i] = (double)(t->moment[i].presentation + 1);
-    int used = 0;
-    for (int a = 0; x && a < N_ANGLES; a++) {
-        int layers = t->path.n - ANGLES[a].hidden;
-        struct ap_axes_series *series = ap_mem_arena_take(e, &arena, (size_t)layers + 1, sizeof *series);
-        double high = 0;
-        for (int k = 1; series && k <= layers; k++) {
-            double *y = ap_mem_arena_take(e, &arena, t->n, sizeof *y);
-            for (size_t i = 0; y && i < t->n; i++) {
-                y[i] = ap_errortable_at(t, i, k, ANGLES[a].column);
-                high = y[i] > high ? y[i] : high;
-            }
-            const struct ap_pathway_layer *l = &t->path.layer[k];
-            series[k - 1] = (struct ap_axes_series){.name = ANGLES[a].hidden ? t->s->pop[l->pop].name
-                                                                             : t->s->proj[l->forward].name,
-                                                    .x = x,
-                                                    .y = y,
-                                                    .n = t->n,
-                                                    .colour = *colour(k),
-                                                    .style = t->n <= 60 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
-            code = y ? code : AP_EMEMORY;
-        }
-        if (!series || code != AP_OK) {
-            code = AP_EMEMORY;
-            break;
-        }
-        if (layers == 0)
-            continue;
-        panel[used] = (struct ap_axes_panel){.kind = AP_AXES_LINES,
-                                             .row = used,
-                                             .letter = ANGLES[a].letter,
-                                             .title = ANGLES[a].title,
-                                             .x_label = "presentation",
-                                             .y_label = "angle [degrees]",
-                                             .lines = {.series = series,
-                                                       .n_series = (size_t)layers,
-                                                       .references = LINES,
-                                                       .n_references = 2,
-                                                       .x = {0, x[t->n - 1] + 1},
-                                                       .y = {0, high > 118 ? 180 : 120}}};
+    int used = 0, rows = 1, left = t->path.n > 1;
+    for (int a = 0; code == AP_OK && a < N_ANGLES; a++) {
+        struct ap_axes_panel *p = &panel[used];
+        code = angle_lines(e, t, &arena, &ANGLES[a], x, &p->lines, &high);
+        if (high < 0)
+            continue; /* no such layer, or not asked for */
+        p->kind = AP_AXES_LINES;
+        p->row = ANGLES[a].row;
+        p->col = ANGLES[a].hidden ? 0 : left;
+        p->letter = ANGLES[a].letter;
+        p->title = ANGLES[a].title;
+        p->x_label = "presentation";
+        p->y_label = "angle [degrees]";
+        p->lines.references = LINES;
+        p->lines.n_references = 2;
+        p->lines.x = (struct ap_axes_range){0, x[t->n - 1] + 1};
+        p->lines.y = (struct ap_axes_range){0, high > 118 ? 180 : 120};
+        rows = p->row + 1 > rows ? p->row + 1 : rows;
         used++;
     }
-    if (x && code == AP_OK) {
-        struct ap_axes_page page = {
-            .width = 1100, .height = 150 + 250 * used, .panels = panel, .n_panels = (size_t)used};
+    if (code == AP_OK) {
+        struct ap_axes_page page = {.width = left ? 1700 : 1000,
+                                    .height = 150 + 270 * rows,
+                                    .panels = panel,
+                                    .n_panels = (size_t)used};
         code = finish(e, t, path, "Apical error beside the gradient: angles", &page);
     }
     ap_mem_arena_free(&arena);
-    return x ? code : AP_EMEMORY;
+    return code;
+}
+
+/* ---- maps ------------------------------------------------------------------------------------------- */
+
+static enum ap_code map_panel(struct ap_err *e, const struct ap_errortable *t, struct ap_arena *arena, int k,
+                              int which, struct ap_axes_panel *p)
+{
+    static const struct {
+        enum ap_errortable_field field;
+        const char *title;
+    } MAPS[2] = {{AP_ERRORTABLE_APICAL, "apical potential"},
+                 {AP_ERRORTABLE_BACK, "W^T delta of the layer above"}};
+    size_t n = t->size[k];
+    double *values = ap_mem_arena_take(e, arena, n * t->n, sizeof *values);
+    char title[160];
+    if (!values)
+        return AP_EMEMORY;
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t j = 0; j < n; j++)
+            values[j * t->n + i] = t->neuron[k][MAPS[which].field][i * n + j];
+    snprintf(title, sizeof title, "%s: %s", t->s->pop[t->path.layer[k].pop].name, MAPS[which].title);
+    double last = (double)t->moment[t->n - 1].presentation;
+    *p = (struct ap_axes_panel){
+        .kind = AP_AXES_HEAT,
+        .row = k - 1,
+        .col = which,
+        .title = ap_mem_arena_text(e, arena, title, strlen(title)),
+        .x_label = "presentation",
+        .y_label = "neuron",
+        .heat = {.values = values,
+                 .rows = n,
+                 .cols = t->n,
+                 .x = {(double)t->moment[0].presentation + 0.5, last + 1.5},
+                 .y = {-0.5, (double)n - 0.5},
+                 .cmap = AP_CMAP_DIVERGING,
+                 .bar_label = which            ? "[rate]"
+                              : t->s->physical ? "[mV]"
+                                               : "potential"},
+    };
+    return p->title ? AP_OK : AP_EMEMORY;
+}
+
+enum ap_code ap_errorfig_maps(struct ap_err *e, const struct ap_errortable *t, const char *path)
+{
+    struct ap_axes_panel panel[2 * PANELS];
+    struct ap_arena arena = {0};
+    enum ap_code code = AP_OK;
+    int layers = t->path.n - 1 < PANELS ? t->path.n - 1 : PANELS;
+    memset(panel, 0, sizeof panel);
+    for (int k = 1; k <= layers; k++)
+        for (int which = 0; which < 2 && code == AP_OK; which++)
+            code = map_panel(e, t, &arena, k, which, &panel[2 * (k - 1) + which]);
+    if (code == AP_OK) {
+        struct ap_axes_page page = {
+            .width = 1500, .height = 150 + 330 * layers, .panels = panel, .n_panels = 2 * (size_t)layers};
+        code = finish(e, t, path, "What the dendrites carry, and what backprop asks for", &page);
+    }
+    ap_mem_arena_free(&arena);
+    return code;
 }
 
 /* ---- scatter ---------------------------------------------------------------------------------------- */

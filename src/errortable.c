@@ -26,6 +26,13 @@ static const struct {
     [AP_ERRORTABLE_GRADIENT] = {"gradient_angle", "degrees"},
     [AP_ERRORTABLE_STEADY] = {"steady_gradient_angle", "degrees"},
     [AP_ERRORTABLE_LOSS] = {"loss", "rate*potential"},
+    [AP_ERRORTABLE_NGRAD] = {"ngrad_angle", "degrees"},
+    [AP_ERRORTABLE_CHANGE] = {"change_angle", "degrees"},
+    [AP_ERRORTABLE_CHANGE_RATIO] = {"change_ratio", "1"},
+    [AP_ERRORTABLE_CHANGE_ADJOINT] = {"change_adjoint_angle", "degrees"},
+    [AP_ERRORTABLE_ADJOINT] = {"adjoint_angle", "degrees"},
+    [AP_ERRORTABLE_ADJOINT_RATIO] = {"adjoint_ratio", "1"},
+    [AP_ERRORTABLE_ADJOINT_LOSS] = {"adjoint_loss", "rate*potential"},
 };
 
 static const char *const FIELDS[AP_ERRORTABLE_FIELDS] = {
@@ -33,6 +40,8 @@ static const char *const FIELDS[AP_ERRORTABLE_FIELDS] = {
     [AP_ERRORTABLE_LATERAL] = "lateral", [AP_ERRORTABLE_PREDICTED] = "predicted",
     [AP_ERRORTABLE_BACK] = "backprop",   [AP_ERRORTABLE_DELTA] = "delta",
 };
+
+static const char *const MATRICES[3] = {"change", "backprop_gradient", "adjoint_gradient"};
 
 void ap_errortable_init(struct ap_errortable *t, const struct ap_spec *s, const struct ap_pathway *path)
 {
@@ -48,6 +57,9 @@ void ap_errortable_free(struct ap_errortable *t)
     for (int k = 0; k < AP_PATHWAY_LAYERS; k++)
         for (int f = 0; f < AP_ERRORTABLE_FIELDS; f++)
             ap_mem_free(t->neuron[k][f]);
+    for (int k = 0; k < AP_PATHWAY_LAYERS; k++)
+        for (int m = 0; m < 3; m++)
+            ap_mem_free(t->matrix[k][m]);
     *t = (struct ap_errortable){0};
 }
 
@@ -72,11 +84,43 @@ static enum ap_code grow(struct ap_err *e, struct ap_errortable *t)
     return AP_OK;
 }
 
-enum ap_code ap_errortable_add(struct ap_err *e, struct ap_errortable *t, const struct ap_analysis *a,
-                               const struct ap_errortable_moment *m)
+/* Weight changes and gradients of this moment, layer k. */
+static enum ap_code keep_matrices(struct ap_err *e, struct ap_errortable *t, const struct ap_analysis *a,
+                                  const struct ap_adjoint *adjoint, int k)
+{
+    size_t n = t->size[k] * t->size[k - 1];
+    for (int m = 0; m < 3; m++)
+        if (!t->matrix[k][m] && !(t->matrix[k][m] = ap_mem_array(e, n, sizeof(double), "gradients")))
+            return AP_EMEMORY;
+    if (!ap_analysis_change(a, k, t->matrix[k][0]))
+        memset(t->matrix[k][0], 0, n * sizeof(double));
+    ap_analysis_gradient(a, k, t->matrix[k][1]);
+    for (size_t i = 0; i < n; i++)
+        t->matrix[k][2][i] = adjoint ? ap_adjoint_gradient(adjoint, k)[i] : (double)NAN;
+    return AP_OK;
+}
+
+/* Columns about the matrix of layer k. */
+static void about_matrix(struct ap_analysis *a, const struct ap_adjoint *adjoint, int k, double *row)
+{
+    row[AP_ERRORTABLE_GRADIENT] = ap_analysis_gradient_angle(a, k, false);
+    row[AP_ERRORTABLE_STEADY] = ap_analysis_gradient_angle(a, k, true);
+    row[AP_ERRORTABLE_CHANGE] = ap_analysis_change_angle(a, k, NULL, &row[AP_ERRORTABLE_CHANGE_RATIO]);
+    if (!adjoint || !a->taught)
+        return;
+    const double *gradient = ap_adjoint_gradient(adjoint, k);
+    row[AP_ERRORTABLE_CHANGE_ADJOINT] = ap_analysis_change_angle(a, k, gradient, NULL);
+    row[AP_ERRORTABLE_ADJOINT] = ap_analysis_between_angle(a, k, gradient, &row[AP_ERRORTABLE_ADJOINT_RATIO]);
+    row[AP_ERRORTABLE_ADJOINT_LOSS] = ap_adjoint_loss(adjoint);
+}
+
+enum ap_code ap_errortable_add(struct ap_err *e, struct ap_errortable *t, struct ap_analysis *a,
+                               const struct ap_adjoint *adjoint, const struct ap_errortable_moment *m)
 {
     if (t->n == t->room)
         AP_TRY(grow(e, t));
+    for (int k = 1; m->taught && k <= t->path.n; k++)
+        AP_TRY(keep_matrices(e, t, a, adjoint, k));
     t->moment[t->n] = *m;
     double loss = m->taught ? ap_analysis_loss(a, AP_ANALYSIS_DELTA) : (double)NAN;
     for (int k = 1; k <= t->path.n; k++) {
@@ -89,9 +133,9 @@ enum ap_code ap_errortable_add(struct ap_err *e, struct ap_errortable *t, const 
             row[AP_ERRORTABLE_RATIO] = ap_analysis_apical_ratio(a, k);
             row[AP_ERRORTABLE_FORMULA] = ap_analysis_formula_error(a, k);
             row[AP_ERRORTABLE_FEEDBACK] = ap_analysis_feedback_angle(a, k);
+            row[AP_ERRORTABLE_NGRAD] = ap_analysis_ngrad_angle(a, k);
         }
-        row[AP_ERRORTABLE_GRADIENT] = ap_analysis_gradient_angle(a, k, false);
-        row[AP_ERRORTABLE_STEADY] = ap_analysis_gradient_angle(a, k, true);
+        about_matrix(a, adjoint, k, row);
         row[AP_ERRORTABLE_LOSS] = loss;
         const struct ap_analysis_layer *l = &a->layer[k];
         const double *const fields[AP_ERRORTABLE_FIELDS] = {l->apical,    l->topdown, l->lateral,
@@ -166,6 +210,9 @@ static enum ap_code write_tables(struct ap_err *e, const struct ap_errortable *t
             const char *unit = f >= AP_ERRORTABLE_BACK ? "rate" : t->s->physical ? "mV" : "1";
             AP_TRY(ap_sonata_matrix(e, h, layer, FIELDS[f], unit, t->n, t->size[k], t->neuron[k][f]));
         }
+        for (int m = 0; m < 3 && t->matrix[k][m]; m++)
+            AP_TRY(
+                ap_sonata_matrix(e, h, layer, MATRICES[m], "1", t->size[k], t->size[k - 1], t->matrix[k][m]));
     }
     return AP_OK;
 }

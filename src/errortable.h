@@ -2,7 +2,7 @@
 #ifndef AP_ERRORTABLE_H
 #define AP_ERRORTABLE_H
 
-#include "analysis.h"
+#include "adjoint.h"
 
 /* Columns of a row; their names and units are a table in errortable.c. */
 enum ap_errortable_column {
@@ -14,6 +14,13 @@ enum ap_errortable_column {
     AP_ERRORTABLE_GRADIENT,
     AP_ERRORTABLE_STEADY,
     AP_ERRORTABLE_LOSS,
+    AP_ERRORTABLE_NGRAD,
+    AP_ERRORTABLE_CHANGE,
+    AP_ERRORTABLE_CHANGE_RATIO,
+    AP_ERRORTABLE_CHANGE_ADJOINT,
+    AP_ERRORTABLE_ADJOINT,
+    AP_ERRORTABLE_ADJOINT_RATIO,
+    AP_ERRORTABLE_ADJOINT_LOSS,
     AP_ERRORTABLE_COLUMNS,
 };
 
@@ -43,13 +50,16 @@ struct ap_errortable {
     double *row;                                             /* [n][path.n][AP_ERRORTABLE_COLUMNS] */
     double *neuron[AP_PATHWAY_LAYERS][AP_ERRORTABLE_FIELDS]; /* hidden layers: [n][neurons] */
     size_t size[AP_PATHWAY_LAYERS];
+    double *matrix[AP_PATHWAY_LAYERS]
+                  [3]; /* of the last presentation with teacher: change, gradient of backprop, adjoint */
     char digest[33];
 };
 
 void ap_errortable_init(struct ap_errortable *t, const struct ap_spec *s, const struct ap_pathway *path);
 void ap_errortable_free(struct ap_errortable *t);
-enum ap_code ap_errortable_add(struct ap_err *e, struct ap_errortable *t, const struct ap_analysis *a,
-                               const struct ap_errortable_moment *m);
+/* adjoint: evaluated at this moment, or NULL. */
+enum ap_code ap_errortable_add(struct ap_err *e, struct ap_errortable *t, struct ap_analysis *a,
+                               const struct ap_adjoint *adjoint, const struct ap_errortable_moment *m);
 
 /* Value of a column in layer k (from 1) of gathered presentation i. */
 double ap_errortable_at(const struct ap_errortable *t, size_t i, int k, enum ap_errortable_column column);
@@ -59,6 +69,7 @@ enum ap_code ap_errortable_hdf5(struct ap_err *e, const struct ap_errortable *t,
 
 /* errorfig.c: figures of it. */
 enum ap_code ap_errorfig_angles(struct ap_err *e, const struct ap_errortable *t, const char *path);
+enum ap_code ap_errorfig_maps(struct ap_err *e, const struct ap_errortable *t, const char *path);
 enum ap_code ap_errorfig_scatter(struct ap_err *e, const struct ap_errortable *t, const char *path);
 
 #endif

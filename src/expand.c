@@ -26,10 +26,10 @@ struct shorthand {
     /* sub-maps */
     struct ap_quantity leak, basal, apical, dendrite, nudge, teacher;
     const char *interneuron_weights, *lateral_weights;
-    struct ap_node *forward_rate, *feedback_rate;
+    struct ap_node *forward_rate, *feedback_rate, *interneuron_rate, *lateral_rate;
     int feedback_rule;
-    double interneuron_rate, lateral_rate, lowpass, decay;
-    double up[16], down[16]; /* learning rates per matrix [1/ms] */
+    double lowpass, decay;
+    double up[16], down[16], inter[16], lateral[16]; /* learning rates per matrix [1/ms] */
     int64_t size[16];
     int n_layers;
     enum ap_code code;
@@ -85,9 +85,10 @@ static const struct ap_key WEIGHTS[] = {
 static const struct ap_key PLASTICITY[] = {
     {"forward", AP_KEY_NODE, AP_DIM_RATE, OF(forward_rate), "0 /ms", 0, 0, NULL,
      "one rate, or one per matrix, input side first"},
-    {"interneuron", AP_KEY_NUMBER, AP_DIM_RATE, OF(interneuron_rate), "0 /ms", 0, INFINITY, NULL,
-     "W^IP, rule (8)"},
-    {"lateral", AP_KEY_NUMBER, AP_DIM_RATE, OF(lateral_rate), "0 /ms", 0, INFINITY, NULL, "W^PI, rule (9)"},
+    {"interneuron", AP_KEY_NODE, AP_DIM_RATE, OF(interneuron_rate), "0 /ms", 0, 0, NULL,
+     "W^IP, rule (8): one rate, or one per matrix, lowest layer first"},
+    {"lateral", AP_KEY_NODE, AP_DIM_RATE, OF(lateral_rate), "0 /ms", 0, 0, NULL,
+     "W^PI, rule (9): one rate, or one per matrix, lowest layer first"},
     {"feedback", AP_KEY_NODE, AP_DIM_RATE, OF(feedback_rate), "0 /ms", 0, 0, NULL,
      "top-down: one rate, or one per matrix, lowest layer first"},
     {"feedback-rule", AP_KEY_CHOICE, AP_DIM_NONE, OF(feedback_rule), "topdown", 0, 0, FEEDBACK_RULE,
@@ -311,7 +312,7 @@ static void write_layer(struct shorthand *s, int k, bool split)
         snprintf(weights, sizeof weights, "%s", s->interneuron_weights);
     snprintf(name, sizeof name, "interneuron%d", k);
     snprintf(to, sizeof to, "%s/dendrite", inter);
-    projection(s, name, lower, to, weights, (struct ap_rate){"dendrite", s->interneuron_rate, 0});
+    projection(s, name, lower, to, weights, (struct ap_rate){"dendrite", s->inter[k - 1], 0});
     /* interneurons to apical dendrites, W^PI */
     if (strcmp(s->lateral_weights, "self-predicting") == 0)
         snprintf(weights, sizeof weights, "minus(feedback%d)", k);
@@ -319,7 +320,7 @@ static void write_layer(struct shorthand *s, int k, bool split)
         snprintf(weights, sizeof weights, "%s", s->lateral_weights);
     snprintf(name, sizeof name, "lateral%d", k);
     snprintf(to, sizeof to, "%s/apical", lower);
-    projection(s, name, inter, to, weights, (struct ap_rate){"apical", s->lateral_rate, 0});
+    projection(s, name, inter, to, weights, (struct ap_rate){"apical", s->lateral[k - 1], 0});
     snprintf(name, sizeof name, "nudge%d", k);
     snprintf(from, sizeof from, "%s", upper);
     nudging(s, name, from, inter, s->nudge, false);
@@ -415,12 +416,21 @@ static void read_layers(struct shorthand *s)
 static void read_rates(struct shorthand *s)
 {
     int n = s->n_layers - 1;
-    for (int k = 0; k < n; k++)
-        s->up[k] = rate_of(s, element(s, s->forward_rate, k, n, "plasticity, forward"),
-                           "microcircuit, plasticity, forward");
-    for (int k = 0; k < n - 1; k++)
-        s->down[k] = rate_of(s, element(s, s->feedback_rate, k, n - 1, "plasticity, feedback"),
-                             "microcircuit, plasticity, feedback");
+    const struct {
+        struct ap_node *node;
+        const char *name; /* after "microcircuit, " */
+        double *rate;
+        int n;
+    } lists[] = {{s->forward_rate, "plasticity, forward", s->up, n},
+                 {s->feedback_rate, "plasticity, feedback", s->down, n - 1},
+                 {s->interneuron_rate, "plasticity, interneuron", s->inter, n - 1},
+                 {s->lateral_rate, "plasticity, lateral", s->lateral, n - 1}};
+    for (size_t i = 0; i < N(lists); i++)
+        for (int k = 0; k < lists[i].n; k++) {
+            char what[64];
+            snprintf(what, sizeof what, "microcircuit, %s", lists[i].name);
+            lists[i].rate[k] = rate_of(s, element(s, lists[i].node, k, lists[i].n, lists[i].name), what);
+        }
 }
 
 enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)

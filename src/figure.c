@@ -58,6 +58,9 @@ static const struct ap_key APICAL_KEYS[] = {
     RANGE};
 static const struct ap_key TRACES_KEYS[] = {
     POPULATIONS("population[first:last], or list; three neurons when not selected"), DURING, LIMIT};
+static const struct ap_key CANCELLATION_KEYS[] = {
+    POPULATIONS("hidden population, or list; [first:last] selects; two neurons when not selected"), DURING,
+    LIMIT};
 static const struct ap_key CURVE_KEYS[] = {
     PROBES("list of probes, by name; all when absent"),
     DURING,
@@ -110,6 +113,13 @@ static const struct ap_figure_row FIGURES[] = {
       N(TRACES_KEYS)},
      NULL,
      ap_timefig_traces},
+    {{"cancellation",
+      "top-down feedback onto single apical dendrites, the lateral inhibition that predicts it, and their "
+      "difference, below an output cell with its target; needs the soma of the cells that send the feedback "
+      "among the recorded ones",
+      "", "Sacramento et al. 2018, Fig. 1B", CANCELLATION_KEYS, N(CANCELLATION_KEYS)},
+     ap_timefig_check_cancellation,
+     ap_timefig_cancellation},
     {{"learning-curve", "probes over presentations", "", "", CURVE_KEYS, N(CURVE_KEYS)},
      NULL,
      ap_learnfig_curve},
@@ -181,10 +191,13 @@ enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const ch
     memset(during, true, sizeof during);
     struct ap_figure_spec f = {.name = row->row.name, .row = row, .of = of, .during = during, .tiles = 100};
     for (int r = 0; r < s->n_report; r++)
-        for (int i = 0; i < s->report[r].n_of && f.n_of < AP_SPEC_POPS; i++)
-            if (row->check != ap_timefig_check_apical ||
-                ap_timefig_comp(s, s->report[r].of[i].pop, "apical") >= 0)
+        for (int i = 0; i < s->report[r].n_of && f.n_of < AP_SPEC_POPS; i++) {
+            struct ap_figure_spec one = f;
+            one.of = &s->report[r].of[i];
+            one.n_of = 1;
+            if (!row->check || row->check(NULL, s, &one) == AP_OK) /* what it can be drawn of */
                 of[f.n_of++] = s->report[r].of[i];
+        }
     if (row->check)
         AP_TRY(row->check(e, s, &f));
     return draw_one(e, run, &f, folder, files);

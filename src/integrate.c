@@ -11,7 +11,7 @@
 #include "integrate.h"
 #include "vec.h"
 
-#include <cvode/cvode.h>
+#include <cvodes/cvodes.h>
 #include <math.h>
 #include <string.h>
 #include <sundials/sundials_context.h>

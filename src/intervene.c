@@ -4,7 +4,7 @@
  * Out:  actions per compartment, population and projection; onsets and offsets.
  * Invariants:
  *   1. Between two edges nothing changes; the integrator stops at each edge (sim.c).
- *   2. Without interventions in force `any` is false and `plastic` is the block's own list.
+ *   2. Without interventions in force `any` is false and `plastic` is the block's own list, from its learning lag on.
  *   3. A shuffle's permutation depends on the seed and on its place in the list alone.
  * Never: looks at potentials, but to hold them.
  * Test: tests/unit/test_intervention.c */
@@ -132,7 +132,8 @@ void ap_intervene_set(struct ap_intervene *v, const struct ap_block_spec *b, dou
     v->any = v->means = v->maps = false;
     memset(v->comp, 0, (size_t)v->n_comp * sizeof *v->comp);
     memset(v->silent, 0, (size_t)c->n_pop * sizeof *v->silent);
-    memcpy(v->plastic, b->plastic, (size_t)c->n_proj * sizeof *v->plastic);
+    for (int i = 0; i < c->n_proj; i++)
+        v->plastic[i] = b->plastic[i] && b->lag <= t + APART;
     for (int i = 0; i < c->n_proj; i++) {
         v->factor[i] = 1;
         v->map[i] = v->row[i] = NULL;
@@ -147,7 +148,7 @@ void ap_intervene_set(struct ap_intervene *v, const struct ap_block_spec *b, dou
 double ap_intervene_edge(const struct ap_intervene *v, const struct ap_block_spec *b, double t)
 {
     const struct ap_spec *s = v->c->spec;
-    double next = b->duration;
+    double next = b->lag > t + APART && b->lag < b->duration - APART ? b->lag : b->duration;
     for (int i = 0; i < s->n_intervention; i++) {
         const struct ap_intervention_spec *k = &s->intervention[i];
         const double edge[2] = {k->from, k->until};

@@ -35,7 +35,7 @@ void ap_intervene_free(struct ap_intervene *v);
 /* What acts in block `b` from time t of a presentation until the next edge. */
 void ap_intervene_set(struct ap_intervene *v, const struct ap_block_spec *b, double t);
 
-/* The next onset or offset after t, or the end of the presentation. */
+/* The next onset or offset after t, the end of the learning lag, or the end of the presentation. */
 double ap_intervene_edge(const struct ap_intervene *v, const struct ap_block_spec *b, double t);
 
 /* Puts clamped dynamic compartments of the state at their values and averaged ones at their means. */

@@ -4,10 +4,13 @@
  * Out:  files on disk, or AP_EIO with the path and the system's reason.
  * Invariants:
  *   1. A file written by ap_io_write is whole or absent: temporary name, fsync, rename, fsync of the folder.
- *   2. Short writes and EINTR are continued; every close and fsync is checked.
+ *   2. Short writes and EINTR are continued; every write, sync, cut and rename is checked, and the close of what was
+ *      written.
  *   3. Only regular files are read, so a FIFO or a device cannot hang the program.
- * Never: deletes what it was not told to delete.
- * Test: tests/unit/test_io.c */
+ *   4. A temporary is made under a name that nobody had: .apical-N.tmp in the folder of the file.
+ *   5. Every system call that touches a file is asked for first (ap_io_watch), so a test can let any of them fail.
+ * Never: deletes what it was not told to delete, or did not make.
+ * Test: tests/unit/test_io.c, tests/cli/test_faults.sh */
 #include "io.h"
 #include "mem.h"
 
@@ -15,73 +18,199 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* ---- system calls ---------------------------------------------------------------------------------- */
+
+static ap_io_watcher *watching;
+
+void ap_io_watch(ap_io_watcher *watcher)
+{
+    watching = watcher;
+}
+
+/* What the watcher says; a call that is to fail has its errno set. */
+static int ask(enum ap_io_call call, const char *path, const char *other, const void *data, size_t size)
+{
+    const struct ap_io_event event = {call, path, other, data, size};
+    int answer = watching ? watching(&event) : AP_IO_GO;
+    if (answer > 0)
+        errno = answer;
+    return answer;
+}
+
+/* Repeats a call that a signal interrupted; the watcher is asked each time. */
+#define CALL(result, failing, asked, call)                                                                   \
+    do {                                                                                                     \
+        result = (asked) > 0 ? (failing) : (call);                                                           \
+    } while (result == (failing) && errno == EINTR)
+
+static int open_file(const char *path, int flags)
+{
+    int fd;
+    CALL(fd, -1, ask(AP_IO_OPEN, path, NULL, NULL, (flags & O_CREAT) != 0),
+         open(path, flags | O_CLOEXEC, 0666));
+    return fd;
+}
+
+static ssize_t read_some(int fd, const char *path, void *to, size_t size)
+{
+    ssize_t n;
+    int answer;
+    CALL(n, -1, answer = ask(AP_IO_READ, path, NULL, NULL, size),
+         read(fd, to, answer == AP_IO_PART ? size - size / 2 : size));
+    return n;
+}
+
+static ssize_t write_some(int fd, const char *path, const void *data, size_t size)
+{
+    ssize_t n;
+    int answer;
+    CALL(n, -1, answer = ask(AP_IO_WRITE, path, NULL, data, size),
+         write(fd, data, answer == AP_IO_PART ? size - size / 2 : size));
+    return n;
+}
+
+/* The file is closed even when this fails. */
+static int close_file(int fd, const char *path)
+{
+    int asked = ask(AP_IO_CLOSE, path, NULL, NULL, 0), wanted = errno;
+    int n = close(fd);
+    if (asked > 0) {
+        errno = wanted;
+        n = -1;
+    }
+    return n != 0 && errno == EINTR ? 0 : n; /* Linux has closed it */
+}
+
+static int sync_file(int fd, const char *path)
+{
+    int n;
+    CALL(n, -1, ask(AP_IO_SYNC, path, NULL, NULL, 0), fsync(fd));
+    return n;
+}
+
+static int cut_file(int fd, const char *path, uint64_t size)
+{
+    int n;
+    CALL(n, -1, ask(AP_IO_CUT, path, NULL, NULL, size), ftruncate(fd, (off_t)size));
+    return n;
+}
+
+static int rename_file(const char *from, const char *to)
+{
+    int n;
+    CALL(n, -1, ask(AP_IO_RENAME, from, to, NULL, 0), rename(from, to));
+    return n;
+}
+
+static int remove_file(const char *path)
+{
+    int n;
+    CALL(n, -1, ask(AP_IO_REMOVE, path, NULL, NULL, 0), unlink(path));
+    return n;
+}
+
+static int make_folder(const char *path)
+{
+    int n;
+    CALL(n, -1, ask(AP_IO_FOLDER, path, NULL, NULL, 0), mkdir(path, 0777));
+    return n;
+}
+
+/* ---- messages and names ---------------------------------------------------------------------------- */
+
+static const char FREE_SPACE[] =
+    "free some space; `apical resume` goes on with a run from its last checkpoint";
+
+/* What a message shows of a path, so that the reason behind it is never cut off. */
+enum { SHOWN = 300 };
+
+static const char *more(const char *path)
+{
+    return strlen(path) > SHOWN ? "..." : "";
+}
+
 static enum ap_code failed(struct ap_err *e, const char *path, const char *doing, const char *hint)
 {
-    return ap_err_add(e, AP_EIO, NULL, hint, "%s: cannot %s: %s", path, doing, strerror(errno));
+    if (errno == ENOSPC || errno == EDQUOT)
+        hint = FREE_SPACE;
+    return ap_err_add(e, AP_EIO, NULL, hint, "%.*s%s: cannot %s: %s", SHOWN, path, more(path), doing,
+                      strerror(errno));
+}
+
+static enum ap_code too_long(struct ap_err *e, const char *path)
+{
+    return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%.*s%s: the path is too long", SHOWN, path,
+                      more(path));
+}
+
+enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+    const char *between = n && folder[n - 1] != '/' ? "/" : "";
+    return snprintf(out, size, "%s%s%s", folder, between, name) >= (int)size ? too_long(e, folder) : AP_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t limit, char **data,
+                              size_t *size)
+{
+    struct stat st;
+    int n;
+    CALL(n, -1, ask(AP_IO_STAT, path, NULL, NULL, 0), fstat(fd, &st));
+    if (n != 0)
+        return failed(e, path, "stat", NULL);
+    if (!S_ISREG(st.st_mode))
+        return ap_err_add(e, AP_EIO, NULL, "name a regular file", "%s: not a regular file", path);
+    if ((uintmax_t)st.st_size > limit)
+        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
+                          (intmax_t)st.st_size, limit);
+    size_t length = (size_t)st.st_size;
+    char *bytes = ap_mem_array(e, length + 1, 1, path);
+    if (!bytes)
+        return AP_EMEMORY;
+    for (size_t got = 0; got < length;) {
+        ssize_t k = read_some(fd, path, bytes + got, length - got);
+        if (k < 0) {
+            enum ap_code code = failed(e, path, "read", NULL);
+            ap_mem_free(bytes);
+            return code;
+        }
+        if (k == 0) /* it has become shorter */
+            length = got;
+        got += (size_t)k;
+    }
+    bytes[length] = 0;
+    *data = bytes;
+    *size = length;
+    return AP_OK;
 }
 
 enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size)
 {
     *data = NULL;
     *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_file(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return failed(e, path, "open", NULL);
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        enum ap_code code = failed(e, path, "stat", NULL);
-        close(fd);
-        return code;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return ap_err_add(e, AP_EIO, NULL, "name a regular file", "%s: not a regular file", path);
-    }
-    if ((uintmax_t)st.st_size > limit) {
-        close(fd);
-        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
-                          (intmax_t)st.st_size, limit);
-    }
-    size_t n = (size_t)st.st_size;
-    char *bytes = ap_mem_array(e, n + 1, 1, path);
-    if (!bytes) {
-        close(fd);
-        return AP_EMEMORY;
-    }
-    size_t got = 0;
-    while (got < n) {
-        ssize_t k = read(fd, bytes + got, n - got);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0) {
-            enum ap_code code = failed(e, path, "read", NULL);
-            ap_mem_free(bytes);
-            close(fd);
-            return code;
-        }
-        if (k == 0)
-            break;
-        got += (size_t)k;
-    }
-    close(fd);
-    bytes[got] = 0;
-    *data = bytes;
-    *size = got;
-    return AP_OK;
+    enum ap_code code = read_open(e, fd, path, limit, data, size);
+    close_file(fd, path);
+    return code;
 }
+
+/* ---- writing --------------------------------------------------------------------------------------- */
 
 static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const void *data, size_t size)
 {
     const char *p = data;
     while (size > 0) {
-        ssize_t k = write(fd, p, size);
-        if (k < 0 && errno == EINTR)
-            continue;
+        ssize_t k = write_some(fd, path, p, size);
         if (k < 0)
-            return ap_err_add(e, AP_EIO, NULL, errno == ENOSPC ? "free some space and run again" : NULL,
+            return ap_err_add(e, AP_EIO, NULL, errno == ENOSPC || errno == EDQUOT ? FREE_SPACE : NULL,
                               "%s: cannot write the last %zu bytes: %s", path, size, strerror(errno));
         p += k;
         size -= (size_t)k;
@@ -89,122 +218,243 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
     return AP_OK;
 }
 
-static void sync_folder_of(const char *path)
+/* Names in the folder of `path` last from here on. */
+static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
 {
-    char folder[AP_ERR_PATH + 8];
-    snprintf(folder, sizeof folder, "%s", path);
+    char folder[AP_ERR_PATH + 32];
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return too_long(e, path);
     char *slash = strrchr(folder, '/');
     if (slash)
-        *slash = 0;
-    int fd = open(slash ? (*folder ? folder : "/") : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd); /* some file systems refuse to sync a folder; the rename itself is still atomic */
-        close(fd);
+        slash[slash == folder] = 0;
+    const char *name = slash ? folder : ".";
+    int fd = open_file(name, O_RDONLY | O_DIRECTORY), n;
+    if (fd < 0)
+        return errno == EACCES ? AP_OK
+                               : failed(e, name, "open", NULL); /* write-only folder: not ours to sync */
+    CALL(n, -1, ask(AP_IO_SYNC_FOLDER, name, NULL, NULL, 0), fsync(fd));
+    /* some file systems refuse to sync a folder; the rename itself is still atomic */
+    enum ap_code code =
+        n == 0 || errno == EINVAL || errno == ENOTSUP ? AP_OK : failed(e, path, "sync the folder of", NULL);
+    close_file(fd, name);
+    return code;
+}
+
+enum { TEMPORARIES = 10000 };
+static const char BEFORE[] = ".apical-", AFTER[] = ".tmp";
+
+/* A new empty file beside `path`, open for writing; -1 after a failure. */
+static int make_temporary(struct ap_err *e, const char *path, char name[AP_ERR_PATH + 32])
+{
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path + 1) : 0;
+    if (strlen(path) >= AP_ERR_PATH) {
+        too_long(e, path);
+        return -1;
     }
+    for (int i = 0; i < TEMPORARIES; i++) {
+        snprintf(name, AP_ERR_PATH + 32, "%.*s%s%d%s", folder, path, BEFORE, i, AFTER);
+        int fd = open_file(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+        if (fd >= 0 || errno != EEXIST) {
+            if (fd < 0)
+                failed(e, path, "create", NULL);
+            return fd;
+        }
+    }
+    ap_err_add(e, AP_EIO, NULL, "remove the files .apical-*.tmp", "%s: %d temporaries lie in its folder",
+               path, TEMPORARIES);
+    return -1;
+}
+
+/* What was written to the temporary is synced and takes its name. */
+static enum ap_code settle(struct ap_err *e, int fd, const char *temporary, const char *path,
+                           enum ap_code code)
+{
+    if (code == AP_OK && sync_file(fd, path) != 0)
+        code = failed(e, path, "sync", NULL);
+    if (close_file(fd, path) != 0 && code == AP_OK)
+        code = failed(e, path, "close", NULL);
+    if (code == AP_OK && rename_file(temporary, path) != 0)
+        code = failed(e, path, "rename to", NULL);
+    if (code == AP_OK)
+        return sync_folder_of(e, path);
+    remove_file(temporary);
+    return code;
+}
+
+enum ap_code ap_io_write_pieces(struct ap_err *e, const char *path, const struct ap_io_piece *piece, int n)
+{
+    char temporary[AP_ERR_PATH + 32];
+    int fd = make_temporary(e, path, temporary);
+    if (fd < 0)
+        return AP_EIO;
+    enum ap_code code = AP_OK;
+    for (int i = 0; i < n && code == AP_OK; i++)
+        code = write_all(e, fd, path, piece[i].data, piece[i].size);
+    return settle(e, fd, temporary, path, code);
 }
 
 enum ap_code ap_io_write(struct ap_err *e, const char *path, const void *data, size_t size)
 {
-    char temporary[AP_ERR_PATH + 8];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return failed(e, temporary, "create", NULL);
-    enum ap_code code = write_all(e, fd, temporary, data, size);
-    if (code == AP_OK && fsync(fd) != 0)
-        code = failed(e, temporary, "sync", NULL);
-    if (close(fd) != 0 && code == AP_OK)
-        code = failed(e, temporary, "close", NULL);
-    if (code == AP_OK && rename(temporary, path) != 0)
-        code = failed(e, path, "rename to", NULL);
-    if (code != AP_OK)
-        unlink(temporary);
-    else
-        sync_folder_of(path);
-    return code;
+    return ap_io_write_pieces(e, path, &(struct ap_io_piece){data, size}, 1);
+}
+
+enum ap_code ap_io_reserve(struct ap_err *e, const char *path, char temporary[AP_ERR_PATH + 32])
+{
+    int fd = make_temporary(e, path, temporary);
+    if (fd >= 0)
+        close_file(fd, path);
+    return fd < 0 ? AP_EIO : AP_OK;
 }
 
 enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path)
 {
-    int fd = open(temporary, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return failed(e, temporary, "open again", NULL);
-    enum ap_code code = AP_OK;
-    if (fsync(fd) != 0)
-        code = failed(e, temporary, "sync", NULL);
-    if (close(fd) != 0 && code == AP_OK)
-        code = failed(e, temporary, "close", NULL);
-    if (code == AP_OK && rename(temporary, path) != 0)
-        code = failed(e, path, "rename to", NULL);
-    if (code != AP_OK)
-        unlink(temporary);
-    else
-        sync_folder_of(path);
-    return code;
+    int fd = open_file(temporary, O_RDWR);
+    return fd < 0 ? failed(e, temporary, "open again", NULL) : settle(e, fd, temporary, path, AP_OK);
+}
+
+enum ap_code ap_io_remove(struct ap_err *e, const char *path)
+{
+    if (remove_file(path) != 0 && errno != ENOENT)
+        return failed(e, path, "remove", NULL);
+    return AP_OK;
+}
+
+bool ap_io_exists(const char *path)
+{
+    struct stat st;
+    int n;
+    CALL(n, -1, ask(AP_IO_STAT, path, NULL, NULL, 0), lstat(path, &st));
+    return n == 0 || errno != ENOENT; /* what cannot be told counts as there: then reading it says why */
+}
+
+/* ---- folders --------------------------------------------------------------------------------------- */
+
+static enum ap_code make_one(struct ap_err *e, const char *path)
+{
+    if (make_folder(path) == 0)
+        return sync_folder_of(e, path);
+    if (errno == EEXIST)
+        return AP_OK;
+    return failed(e, path, "make the folder", "choose another folder with --out");
 }
 
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];
+    struct stat st;
     if (!*path)
         return ap_err_add(e, AP_EIO, NULL, "choose a folder with --out", "the name of the folder is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
-        return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
+        return too_long(e, path);
+    for (size_t n = strlen(part); n > 1 && part[n - 1] == '/';) /* its parent is what holds the name */
+        part[--n] = 0;
     for (char *c = part + 1; *c; c++)
         if (*c == '/') {
             *c = 0;
-            if (mkdir(part, 0777) != 0 && errno != EEXIST)
-                return failed(e, part, "make the folder", "choose another folder with --out");
+            AP_TRY(make_one(e, part));
             *c = '/';
         }
-    if (mkdir(part, 0777) != 0 && errno != EEXIST)
-        return failed(e, part, "make the folder", "choose another folder with --out");
-    struct stat st;
+    AP_TRY(make_one(e, part));
     if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
                           "%s: is there and is not a folder", path);
     return AP_OK;
 }
 
+static bool is_temporary(const char *name)
+{
+    if (strncmp(name, BEFORE, sizeof BEFORE - 1) != 0)
+        return false;
+    name += sizeof BEFORE - 1;
+    size_t digits = strspn(name, "0123456789");
+    return digits > 0 && strcmp(name + digits, AFTER) == 0;
+}
+
+static DIR *list(const char *path)
+{
+    DIR *d;
+    CALL(d, NULL, ask(AP_IO_LIST, path, NULL, NULL, 0), opendir(path));
+    return d;
+}
+
 bool ap_io_folder_has_entries(const char *path, bool *exists)
 {
-    DIR *d = opendir(path);
+    DIR *d = list(path);
     *exists = d != NULL;
     if (!d) /* what cannot be listed is taken for full; what is no folder is reported when one is made */
         return errno != ENOENT && errno != ENOTDIR;
     bool any = false;
     for (struct dirent *entry; (entry = readdir(d)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_temporary(entry->d_name))
             any = true;
     closedir(d);
     return any;
 }
 
-enum ap_code ap_io_remove(struct ap_err *e, const char *path)
+void ap_io_sweep(const char *folder)
 {
-    if (unlink(path) != 0 && errno != ENOENT)
-        return failed(e, path, "remove", NULL);
-    return AP_OK;
+    char path[AP_ERR_PATH + 32];
+    DIR *d = list(folder);
+    for (struct dirent *entry; d && (entry = readdir(d)) != NULL;)
+        if (is_temporary(entry->d_name) &&
+            ap_io_join(NULL, path, sizeof path, folder, entry->d_name) == AP_OK)
+            remove_file(path);
+    if (d)
+        closedir(d);
 }
 
-enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *folder, const char *name)
+enum ap_code ap_io_lock(struct ap_err *e, const char *folder, int *lock)
 {
-    size_t n = strlen(folder);
-    const char *between = n && folder[n - 1] != '/' ? "/" : "";
-    if (snprintf(out, size, "%s%s%s", folder, between, name) >= (int)size)
-        return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", folder);
-    return AP_OK;
+    int n;
+    *lock = open_file(folder, O_RDONLY | O_DIRECTORY);
+    if (*lock < 0)
+        return failed(e, folder, "open", "name a folder that can be read");
+    CALL(n, -1, ask(AP_IO_LOCK, folder, NULL, NULL, 0), flock(*lock, LOCK_EX | LOCK_NB));
+    if (n == 0)
+        return AP_OK;
+    enum ap_code code = errno == EWOULDBLOCK
+                            ? ap_err_add(e, AP_EIO, NULL, "wait for it, or choose another folder",
+                                         "%s: another apical is at work in this folder", folder)
+                            : failed(e, folder, "lock", NULL);
+    ap_io_unlock(*lock);
+    *lock = -1;
+    return code;
 }
 
-enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path)
+void ap_io_unlock(int lock)
+{
+    if (lock >= 0)
+        close_file(lock, "lock");
+}
+
+/* ---- a file that is only appended to ---------------------------------------------------------------- */
+
+static enum ap_code append_start(struct ap_err *e, struct ap_io_file *f, const char *path, int flags,
+                                 const char *doing)
 {
     f->fd = -1;
     f->size = 0;
     if (snprintf(f->path, sizeof f->path, "%s", path) >= (int)sizeof f->path)
-        return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
-    f->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-    return f->fd < 0 ? failed(e, path, "create", NULL) : AP_OK;
+        return too_long(e, path);
+    f->fd = open_file(path, O_WRONLY | O_APPEND | O_NOFOLLOW | flags);
+    return f->fd < 0 ? failed(e, path, doing, NULL) : AP_OK;
+}
+
+enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path)
+{
+    AP_TRY(append_start(e, f, path, O_CREAT | O_EXCL, "create"));
+    return sync_folder_of(e, path); /* a checkpoint that speaks of it must not outlive its name */
+}
+
+enum ap_code ap_io_append_reopen(struct ap_err *e, struct ap_io_file *f, const char *path, uint64_t size)
+{
+    AP_TRY(append_start(e, f, path, 0, "open again"));
+    if (cut_file(f->fd, path, size) != 0)
+        return failed(e, path, "cut", NULL);
+    f->size = size;
+    return ap_io_append_sync(e, f);
 }
 
 enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *data, size_t size)
@@ -214,14 +464,17 @@ enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *da
     return AP_OK;
 }
 
+enum ap_code ap_io_append_sync(struct ap_err *e, struct ap_io_file *f)
+{
+    return sync_file(f->fd, f->path) == 0 || errno == EINVAL ? AP_OK : failed(e, f->path, "sync", NULL);
+}
+
 enum ap_code ap_io_append_close(struct ap_err *e, struct ap_io_file *f)
 {
     if (f->fd < 0)
         return AP_OK;
-    enum ap_code code = AP_OK;
-    if (fdatasync(f->fd) != 0 && errno != EINVAL)
-        code = failed(e, f->path, "sync", NULL);
-    if (close(f->fd) != 0 && code == AP_OK)
+    enum ap_code code = ap_io_append_sync(e, f);
+    if (close_file(f->fd, f->path) != 0 && code == AP_OK)
         code = failed(e, f->path, "close", NULL);
     f->fd = -1;
     return code;

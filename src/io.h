@@ -12,18 +12,37 @@
  * after the end. */
 enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size);
 
-/* Writes a file so that it is there whole or not at all: temporary name, fsync, rename. */
+/* Writes a file so that it is there whole or not at all: a temporary name of its own, fsync, rename, fsync of the folder.
+ */
 enum ap_code ap_io_write(struct ap_err *e, const char *path, const void *data, size_t size);
 
-/* For files that a library writes: what `temporary` holds is synced and takes the name `path`. temporary is gone
- * afterwards, whether that succeeded or not. */
+/* The same from several pieces, one after the other. */
+struct ap_io_piece {
+    const void *data;
+    size_t size;
+};
+enum ap_code ap_io_write_pieces(struct ap_err *e, const char *path, const struct ap_io_piece *piece, int n);
+
+/* For files that a library writes: an empty file under a new name in the folder of `path`; then what it holds is synced
+ * and takes the name `path`. The temporary is gone afterwards, whether that succeeded or not. */
+enum ap_code ap_io_reserve(struct ap_err *e, const char *path, char temporary[AP_ERR_PATH + 32]);
 enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path);
 
 /* Makes a folder (parents included). */
 enum ap_code ap_io_make_folder(struct ap_err *e, const char *path);
 
-/* True when the folder exists and holds anything; *exists tells whether it exists. */
+/* True when the folder exists and holds anything but temporaries of ours; *exists tells whether it exists. */
 bool ap_io_folder_has_entries(const char *path, bool *exists);
+
+/* Removes the temporaries that a killed process left in a folder. Only under its lock. */
+void ap_io_sweep(const char *folder);
+
+/* A folder belongs to one process at a time: AP_EIO when another has it. The system unlocks it when the process ends. */
+enum ap_code ap_io_lock(struct ap_err *e, const char *folder, int *lock);
+void ap_io_unlock(int lock); /* -1: none */
+
+/* Whether something has this name, even if it leads nowhere. */
+bool ap_io_exists(const char *path);
 
 /* Removes a file; one that is not there is no error. */
 enum ap_code ap_io_remove(struct ap_err *e, const char *path);
@@ -38,7 +57,38 @@ struct ap_io_file {
     char path[AP_ERR_PATH];
 };
 enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path);
+/* An old one, cut to its first `size` bytes. */
+enum ap_code ap_io_append_reopen(struct ap_err *e, struct ap_io_file *f, const char *path, uint64_t size);
 enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *data, size_t size);
+enum ap_code ap_io_append_sync(struct ap_err *e, struct ap_io_file *f);
 enum ap_code ap_io_append_close(struct ap_err *e, struct ap_io_file *f);
+
+/* ---- for tests: who watches every system call may let it fail --------------------------------------- */
+
+enum ap_io_call {
+    AP_IO_OPEN, /* size: 1 when the file is made */
+    AP_IO_STAT,
+    AP_IO_READ,
+    AP_IO_WRITE,
+    AP_IO_SYNC,
+    AP_IO_CUT, /* size: what is left */
+    AP_IO_CLOSE,
+    AP_IO_RENAME, /* to `other` */
+    AP_IO_REMOVE,
+    AP_IO_FOLDER, /* is made */
+    AP_IO_SYNC_FOLDER,
+    AP_IO_LOCK,
+    AP_IO_LIST,
+};
+struct ap_io_event {
+    enum ap_io_call call;
+    const char *path, *other;
+    const void *data;
+    size_t size;
+};
+enum { AP_IO_GO = 0, AP_IO_PART = -1 };
+/* Returns AP_IO_GO, the errno with which the call fails, or AP_IO_PART: only half is read or written. */
+typedef int ap_io_watcher(const struct ap_io_event *event);
+void ap_io_watch(ap_io_watcher *watcher); /* NULL: nobody */
 
 #endif

@@ -20,6 +20,7 @@ static const struct verb {
     const char *arguments, *doc;
 } VERBS[] = {
     {"run", cmd_run, "FILE", "simulate a circuit file; leave recordings, weights and figures"},
+    {"resume", cmd_resume, "DIR", "go on with a run that was stopped, interrupted or killed"},
     {"check", cmd_check, "FILE", "validate a circuit file; print its explicit form or its size"},
     {"render", cmd_render, "RUN", "draw figures of a finished run again, or others"},
     {"readout", cmd_readout, "RUN", "tables of what dendrites say beyond their somata, from a finished run"},
@@ -41,7 +42,7 @@ static void help(FILE *to)
         to,
         "\n`apical VERB --help` explains one, with an example.\n"
         "Exit codes: 0 ok, 1 internal, 2 bad usage or file, 3 input/output, 4 numerical failure, 5 memory,\n"
-        "75 stopped by a signal, 130 interrupted twice.\n");
+        "75 stopped by a signal (`apical resume` goes on), 130 interrupted twice.\n");
 }
 
 static int dispatch(int argc, char **argv)
@@ -56,10 +57,9 @@ static int dispatch(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0)
             return VERBS[i].run(argc - 1, argv + 1);
-    fprintf(stderr,
-            "apical: there is no verb '%s'\n    hint: one of: run, check, render, readout, errors, info, "
-            "version\n",
-            argv[1]);
+    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: ", argv[1]);
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(stderr, "%s%s", VERBS[i].name, i + 1 < N_VERBS ? ", " : "\n");
     return AP_EUSAGE;
 }
 
@@ -74,7 +74,7 @@ static void wait_passively(char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "run") == 0)
+    if (argc > 1 && (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "resume") == 0))
         wait_passively(argv);
     int code = dispatch(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))

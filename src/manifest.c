@@ -11,7 +11,7 @@
 #include "io.h"
 #include "text.h"
 
-#include <cvode/cvode.h>
+#include <cvodes/cvodes.h>
 #include <ctype.h>
 #include <gnu/libc-version.h>
 #include <stdlib.h>
@@ -61,19 +61,20 @@ void ap_manifest_versions(char *out, size_t size)
 enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struct ap_manifest *m)
 {
     struct ap_text x = {.e = e};
-    char digest[33], canonical[33], versions[2048], cpu[128], path[AP_ERR_PATH];
+    char digest[33], versions[2048], cpu[128], path[AP_ERR_PATH];
     ap_hash_text(m->digest, digest);
-    ap_hash_text(ap_hash_of(m->spec->canonical, strlen(m->spec->canonical)), canonical);
     ap_manifest_versions(versions, sizeof versions);
     cpu_name(cpu);
     ap_text_add(&x, "{\n  \"apical\": \"%s\",\n  \"circuit\": ", AP_VERSION);
     add_string(&x, m->spec->name);
     ap_text_add(&x, ",\n  \"seed\": %lld,\n  \"circuit_digest\": \"%s\",\n  \"status\": \"%s\",\n",
-                (long long)m->spec->seed, canonical, m->status);
+                (long long)m->spec->seed, m->circuit_digest, m->status);
     ap_text_add(&x, "  \"state_digest\": \"%s\",\n  \"presentations\": %llu,\n  \"steps\": %llu,\n", digest,
                 (unsigned long long)m->counts.presentations, (unsigned long long)m->counts.steps);
     ap_text_add(&x, "  \"evaluations\": %llu,\n  \"jacobian_products\": %llu,\n",
                 (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
+    ap_text_add(&x, "  \"stop_after\": %llu,\n  \"figures\": %s,\n", (unsigned long long)m->stop_after,
+                m->figures ? "true" : "false");
     ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads,
                 m->wall_seconds);
     add_string(&x, cpu);
@@ -84,6 +85,8 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
         ap_text_add(&x, "%s\n    ", i ? "," : "");
         add_string(&x, m->files->name[i]);
     }
+    if (m->checkpoints)
+        ap_text_add(&x, ",\n    \"checkpoint-a\",\n    \"checkpoint-b\"");
     ap_text_add(&x, "\n  ]\n}\n");
     enum ap_code code = x.code;
     if (code == AP_OK)
@@ -102,25 +105,93 @@ static bool plain_name(const char *name, size_t n)
     return n > 0 && name[0] != '.';
 }
 
-enum ap_code ap_manifest_remove_run(struct ap_err *e, const char *folder)
+/* The text of the folder's manifest, freed with ap_mem_free; NULL when there is none of ours. */
+static char *read_text(struct ap_err *e, const char *folder, enum ap_code *code)
 {
-    char path[AP_ERR_PATH], file[AP_ERR_PATH], name[128];
-    char *text;
+    char path[AP_ERR_PATH], *text = NULL;
     size_t size;
-    AP_TRY(ap_io_join(e, path, sizeof path, folder, "manifest.json"));
+    if ((*code = ap_io_join(e, path, sizeof path, folder, "manifest.json")) != AP_OK)
+        return NULL;
     struct ap_err *quiet = ap_err_create();
-    enum ap_code code = ap_io_read(quiet, path, 1 << 24, &text, &size);
+    *code = ap_io_read(quiet, path, 1 << 24, &text, &size);
+    if (*code == AP_EMEMORY)
+        ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for %s", path);
     ap_err_free(quiet);
-    const char *list =
-        code == AP_OK && strncmp(text, "{\n  \"apical\":", 13) == 0 ? strstr(text, "\"files\": [") : NULL;
-    if (!list) {
-        if (code == AP_OK)
-            ap_mem_free(text);
-        return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out, or empty this one yourself",
-                          "%s: holds files, but no manifest.json of an apical run; nothing was removed",
-                          folder);
+    if (*code == AP_OK && (strlen(text) != size || strncmp(text, "{\n  \"apical\":", 13) != 0)) {
+        ap_mem_free(text);
+        text = NULL;
+        *code = AP_EIO;
     }
-    for (const char *c = strchr(list, '['); (c = strchr(c + 1, '"')) != NULL;) {
+    return text;
+}
+
+/* The value after "key": in a text that ap_manifest_write wrote, without its quotes; empty when there is none. */
+static void value_of(const char *text, const char *key, char *out, size_t size)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "\n  \"%s\": ", key);
+    const char *c = strstr(text, quoted);
+    size_t n = 0;
+    for (c = c ? c + strlen(quoted) : ""; *c && *c != ',' && *c != '\n' && n + 1 < size; c++)
+        if (*c != '"')
+            out[n++] = *c;
+    out[n] = 0;
+}
+
+enum ap_code ap_manifest_read(struct ap_err *e, const char *folder, struct ap_manifest_past *past)
+{
+    enum ap_code code;
+    char number[32];
+    *past = (struct ap_manifest_past){0};
+    char *text = read_text(e, folder, &code);
+    if (!text)
+        return code == AP_EMEMORY ? code
+                                  : ap_err_add(e, AP_EIO, NULL, "name the output folder of an `apical run`",
+                                               "%s: holds no manifest.json of an apical run", folder);
+    value_of(text, "status", past->status, sizeof past->status);
+    value_of(text, "circuit_digest", past->circuit_digest, sizeof past->circuit_digest);
+    value_of(text, "state_digest", past->state_digest, sizeof past->state_digest);
+    value_of(text, "stop_after", number, sizeof number);
+    past->stop_after = strtoull(number, NULL, 10);
+    value_of(text, "figures", number, sizeof number);
+    past->figures = strcmp(number, "false") != 0;
+    ap_mem_free(text);
+    return AP_OK;
+}
+
+/* What a run needs to go on. */
+static bool is_source(const char *name)
+{
+    static const char *const SOURCES[] = {"circuit.yaml", "run.log", "checkpoint-a", "checkpoint-b"};
+    for (size_t i = 0; i < sizeof SOURCES / sizeof *SOURCES; i++)
+        if (strcmp(name, SOURCES[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum ap_code remove_one(struct ap_err *e, const char *folder, const char *name)
+{
+    char file[AP_ERR_PATH];
+    AP_TRY(ap_io_join(e, file, sizeof file, folder, name));
+    return ap_io_remove(e, file);
+}
+
+static enum ap_code remove_listed(struct ap_err *e, const char *folder, bool sources)
+{
+    enum ap_code code;
+    char name[128], *text = read_text(e, folder, &code);
+    const char *list = text ? strstr(text, "\"files\": [") : NULL;
+    if (!list) {
+        ap_mem_free(text);
+        return code == AP_EMEMORY
+                   ? code
+                   : ap_err_add(e, AP_EIO, NULL,
+                                "choose another folder with --out, or empty this one yourself",
+                                "%s: holds files, but no manifest.json of an apical run; nothing was removed",
+                                folder);
+    }
+    code = sources ? remove_one(e, folder, "circuit.yaml") : AP_OK;
+    for (const char *c = strchr(list, '['); code == AP_OK && (c = strchr(c + 1, '"')) != NULL;) {
         const char *end = strchr(c + 1, '"');
         if (!end)
             break;
@@ -128,14 +199,21 @@ enum ap_code ap_manifest_remove_run(struct ap_err *e, const char *folder)
         if (n < sizeof name && plain_name(c + 1, n)) {
             memcpy(name, c + 1, n);
             name[n] = 0;
-            code = ap_io_join(e, file, sizeof file, folder, name);
-            if (code == AP_OK)
-                code = ap_io_remove(e, file);
-            if (code != AP_OK)
-                break;
+            if (strcmp(name, "manifest.json") != 0 && (sources || !is_source(name)))
+                code = remove_one(e, folder, name);
         }
         c = end;
     }
     ap_mem_free(text);
-    return code == AP_OK ? ap_io_remove(e, path) : code;
+    return code;
+}
+
+enum ap_code ap_manifest_remove_run(struct ap_err *e, const char *folder)
+{
+    return remove_listed(e, folder, true);
+}
+
+enum ap_code ap_manifest_remove_outputs(struct ap_err *e, const char *folder)
+{
+    return remove_listed(e, folder, false);
 }

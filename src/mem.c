@@ -15,10 +15,12 @@
 static long fail_countdown;
 static bool fail_for_ever;
 
-void ap_mem_fail_at(long nth, bool for_ever)
+long ap_mem_fail_at(long nth, bool for_ever)
 {
+    long before = fail_countdown;
     fail_countdown = nth;
     fail_for_ever = for_ever;
+    return before;
 }
 
 static bool told_to_fail(void)

@@ -32,7 +32,8 @@ void ap_mem_arena_free(struct ap_arena *a);
 bool ap_mem_product(size_t a, size_t b, size_t *out);
 bool ap_mem_sum(size_t a, size_t b, size_t *out);
 
-/* Tests only: the nth allocation from now fails (0: none), once or for ever after. */
-void ap_mem_fail_at(long nth, bool for_ever);
+/* Tests only: the nth allocation from now fails (0: none), once or for ever after. Returns how far away the failure was
+ * that an earlier call had asked for; 0: there was none, or it has happened. */
+long ap_mem_fail_at(long nth, bool for_ever);
 
 #endif

@@ -83,7 +83,7 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
     for (int k = 0; k < x->rhs->afferent.n; k++) {
         struct ap_afferent *f = &x->rhs->afferent.of[k];
         const struct ap_proj *p = &c->proj[f->proj];
-        if (!f->learns)
+        if (!f->learns || !x->rhs->now.plastic[f->proj])
             continue;
         const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
         ap_afferent_step(f, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),

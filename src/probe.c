@@ -7,7 +7,7 @@
  * Never: keeps anything between calls.
  * Test: tests/unit/test_probe.c */
 #include "probe.h"
-#include "analysis.h"
+#include "adjoint.h"
 #include "rhs.h"
 
 #include <math.h>
@@ -125,6 +125,11 @@ static int hidden_layer(const struct ap_probe_view *v)
     return ap_pathway_of_population(&v->analysis->path, v->spec->of.pop);
 }
 
+static int forward_layer(const struct ap_probe_view *v)
+{
+    return ap_pathway_of_projection(&v->analysis->path, v->spec->proj);
+}
+
 static void apical_angle(const struct ap_probe_view *v, double *out)
 {
     out[0] = ap_analysis_apical_angle(v->analysis, hidden_layer(v), NULL);
@@ -142,8 +147,30 @@ static void formula_error(const struct ap_probe_view *v, double *out)
 
 static void gradient_angle(const struct ap_probe_view *v, double *out)
 {
-    int k = ap_pathway_of_projection(&v->analysis->path, v->spec->proj);
-    out[0] = ap_analysis_gradient_angle(v->analysis, k, false);
+    out[0] = ap_analysis_gradient_angle(v->analysis, forward_layer(v), false);
+}
+
+static void ngrad_angle(const struct ap_probe_view *v, double *out)
+{
+    out[0] = ap_analysis_ngrad_angle(v->analysis, hidden_layer(v));
+}
+
+/* Columns: angle, ratio of norms. */
+static void change_angle(const struct ap_probe_view *v, double *out)
+{
+    out[0] = ap_analysis_change_angle(v->analysis, forward_layer(v), NULL, &out[1]);
+}
+
+/* Columns: angle of the change to it, ratio of norms, its angle to the gradient of backprop. */
+static void adjoint_angle(const struct ap_probe_view *v, double *out)
+{
+    int k = forward_layer(v);
+    out[0] = out[1] = out[2] = (double)NAN;
+    if (!v->analysis->taught)
+        return;
+    const double *gradient = ap_adjoint_gradient(v->adjoint, k);
+    out[0] = ap_analysis_change_angle(v->analysis, k, gradient, &out[1]);
+    out[2] = ap_analysis_between_angle(v->analysis, k, gradient, NULL);
 }
 
 static const struct ap_probe_row PROBES[] = {
@@ -258,6 +285,42 @@ static const struct ap_probe_row PROBES[] = {
      1,
      {""},
      formula_error},
+    {{"ngrad-angle",
+      "angle between what feedback changes in a hidden layer's rates (at the end of a presentation, against "
+      "the forward pass) and minus the gradient with respect to them; cost and NaN as apical-angle",
+      "degrees", "Lillicrap et al. 2020", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_HIDDEN,
+     false,
+     false,
+     false,
+     1,
+     {""},
+     ngrad_angle},
+    {{"change-angle",
+      "angle, and ratio of norms, between what a presentation did to a forward matrix and minus its backprop "
+      "gradient; costs two passes over the matrix per presentation besides that of apical-angle; NaN without "
+      "teacher",
+      "degrees", "", NULL, 0},
+     AP_PROBE_PROJ | AP_PROBE_FORWARD | AP_PROBE_CHANGE,
+     false,
+     false,
+     false,
+     2,
+     {"", "ratio"},
+     change_angle},
+    {{"adjoint-angle",
+      "as change-angle, against the gradient of the circuit's own differential equations (CVODES, without "
+      "teacher); column `backprop`: angle of that gradient to backprop's; all such probes together cost "
+      "about "
+      "ten presentations per presentation; NaN without teacher",
+      "degrees", "SUNDIALS CVODES", NULL, 0},
+     AP_PROBE_PROJ | AP_PROBE_FORWARD | AP_PROBE_CHANGE | AP_PROBE_ADJOINT,
+     false,
+     false,
+     false,
+     3,
+     {"", "ratio", "backprop"},
+     adjoint_angle},
 };
 
 const struct ap_table ap_probe_table = {

@@ -14,19 +14,23 @@ enum ap_probe_needs {
     AP_PROBE_OTHER = 16,
     AP_PROBE_HIDDEN =
         32, /* the population is a hidden layer of the feedforward network that analysis.h finds */
-    AP_PROBE_FORWARD = 64, /* the projection is one of its matrices, and has a rule */
+    AP_PROBE_FORWARD = 64,  /* the projection is one of its matrices, and has a rule */
+    AP_PROBE_CHANGE = 128,  /* what the presentation did to it */
+    AP_PROBE_ADJOINT = 256, /* the adjoint gradient */
 };
 
 struct ap_probe_spec;
 struct ap_rhs;
 struct ap_analysis;
+struct ap_adjoint;
 
 /* What a probe looks at: the fields of the right-hand side at one moment, and the weights in force. */
 struct ap_probe_view {
     const struct ap_probe_spec *spec;
     const struct ap_rhs *rhs;
-    const struct ap_analysis *analysis; /* of this moment, when a probe needs it */
-    bool class_target;                  /* the target shows a class */
+    struct ap_analysis *analysis; /* of this moment, when a probe needs it */
+    const struct ap_adjoint *adjoint;
+    bool class_target; /* the target shows a class */
 };
 
 struct ap_probe_row {

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
-                            struct ap_rhs *rhs, const char *path)
+                            struct ap_rhs *rhs, const char *path, const struct ap_runlog_mark *mark)
 {
     *r = (struct ap_recorder){.c = c, .rhs = rhs, .log.file.fd = -1};
     const struct ap_spec *s = c->spec;
@@ -39,12 +39,24 @@ enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struc
             return AP_EMEMORY;
         r->width[i] = ap_runlog_layout(s, &s->report[i], r->part[i]);
     }
+    int needs = 0;
     for (int i = 0; i < s->n_probe; i++)
-        r->analyses = r->analyses || (s->probe[i].row->needs & (AP_PROBE_HIDDEN | AP_PROBE_FORWARD));
+        needs |= s->probe[i].row->needs;
+    r->analyses = needs & (AP_PROBE_HIDDEN | AP_PROBE_FORWARD);
     if (r->analyses)
         AP_TRY(ap_analysis_open(e, &r->analysis, rhs));
+    if (needs & (AP_PROBE_CHANGE | AP_PROBE_ADJOINT))
+        AP_TRY(ap_analysis_keep(e, &r->analysis));
+    if (needs & AP_PROBE_ADJOINT)
+        AP_TRY(ap_adjoint_create(e, &r->analysis, &r->adjoint));
+    if (mark)
+        return ap_runlog_reopen(e, &r->log, path, mark);
     AP_TRY(ap_runlog_create(e, &r->log, path));
-    return ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, s->canonical, strlen(s->canonical), NULL, 0);
+    char *text = ap_spec_movable_text(e, s); /* as in circuit.yaml: a resumed run must write the same */
+    enum ap_code code =
+        text ? ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, text, strlen(text), NULL, 0) : AP_EMEMORY;
+    ap_mem_free(text);
+    return code;
 }
 
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r)
@@ -64,6 +76,7 @@ enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r)
     ap_mem_free(r->wanted);
     ap_mem_free(r->column);
     ap_mem_free(r->y);
+    ap_adjoint_free(r->adjoint);
     ap_analysis_free(&r->analysis);
     *r = (struct ap_recorder){.log.file.fd = -1};
     return code;
@@ -84,12 +97,12 @@ static void take_frame(struct ap_recorder *r, int report)
     }
 }
 
-static void probe_now(const struct ap_recorder *r, bool means, bool ends, double *out)
+static void probe_now(struct ap_recorder *r, bool means, bool ends, double *out)
 {
     const struct ap_spec *s = r->c->spec;
     for (int i = 0; i < s->n_probe; i++) {
         const struct ap_probe_view v = {
-            .spec = &s->probe[i], .rhs = r->rhs, .analysis = r->analyses ? &r->analysis : NULL};
+            .spec = &s->probe[i], .rhs = r->rhs, .analysis = &r->analysis, .adjoint = r->adjoint};
         if (s->probe[i].row->mean ? means : ends)
             s->probe[i].row->value(&v, out + ap_runlog_column(s, i));
     }
@@ -108,6 +121,8 @@ enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const stru
 {
     const struct ap_spec *s = r->c->spec;
     memset(r->integral, 0, r->n_columns * sizeof *r->integral);
+    if (r->analyses)
+        ap_analysis_begin(&r->analysis);
     probe_now(r, true, false, r->last);
     for (int i = 0; i < s->n_report; i++) {
         const struct ap_report_spec *p = &s->report[i];
@@ -166,6 +181,8 @@ enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct
         r->column[i] = r->integral[i] / p->duration;
     if (r->analyses)
         ap_analysis_eval(&r->analysis);
+    if (r->adjoint && r->analysis.taught)
+        AP_TRY(ap_adjoint_eval(e, r->adjoint, &s->block[p->block], r->analysis.start));
     probe_now(r, false, true, r->column);
     AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column,
                             r->n_columns * sizeof(double)));

@@ -2,7 +2,7 @@
 #ifndef AP_RECORD_H
 #define AP_RECORD_H
 
-#include "analysis.h"
+#include "adjoint.h"
 #include "integrate.h"
 #include "runlog.h"
 
@@ -21,10 +21,12 @@ struct ap_recorder {
     double *y;                   /* [n_state] interpolated state */
     struct ap_analysis analysis; /* of the end of a presentation, when a probe needs it */
     bool analyses;
+    struct ap_adjoint *adjoint; /* when a probe needs it */
 };
 
+/* mark: the log goes on from there; NULL: a new log, which begins with the circuit. */
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
-                            struct ap_rhs *rhs, const char *path);
+                            struct ap_rhs *rhs, const char *path, const struct ap_runlog_mark *mark);
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r);
 
 /* A presentation begins; `k` counts within this pass of the block. Fields of rhs are those at t = 0. */

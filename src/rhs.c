@@ -63,10 +63,16 @@ void ap_rhs_free(struct ap_rhs *r)
 
 /* ---- the right-hand side --------------------------------------------------------------------------- */
 
+/* Whether the state holds weights. */
+static bool coupled(const struct ap_rhs *r)
+{
+    return r->c->coupled && !r->frozen;
+}
+
 /* Weights in force: inside the state when coupled and plastic, else the circuit's own. */
 static void bind_weights(struct ap_rhs *r, const double *y)
 {
-    for (int i = 0; i < r->c->n_proj; i++) {
+    for (int i = 0; i < r->c->n_proj && !r->frozen; i++) {
         const struct ap_proj *p = &r->c->proj[i];
         bool in_state = r->c->coupled && p->plastic;
         r->w[i] = in_state ? y + p->w_state : p->w;
@@ -439,10 +445,10 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
     return r->clamp_tau[pop] > 0 ? ap_mathx_exp(-t / r->clamp_tau[pop]) : 0;
 }
 
-void ap_rhs_begin(struct ap_rhs *r)
+void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
-    ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, r->now.plastic);
+    ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
 }
 
 /* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */
@@ -524,7 +530,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     r->evaluations++;
     bind_weights(r, y);
     find_decay(r, t, decay);
-    bool weights = dy && c->coupled && c->n_proj_task > 0;
+    bool weights = dy && coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)
@@ -568,7 +574,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
 {
     const struct ap_circuit *c = r->c;
-    if (c->coupled) /* changes of the weights meet the rates and signals of this point */
+    if (coupled(r)) /* changes of the weights meet the rates and signals of this point */
         ap_rhs_eval(r, t, y, NULL);
     else {
         double decay[AP_SPEC_POPS];
@@ -584,7 +590,7 @@ void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
         if (r->act.silent[p])
             fill(pop->n, 0, r->slope + pop->rate);
     }
-    if (c->coupled)
+    if (coupled(r))
         ap_rhs_signals(r);
 }
 
@@ -596,7 +602,7 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
     bool dense = q->spec->connect == AP_CONNECT_DENSE, changes = !r->c->pop[q->pre].clamped;
     const double *const x[2] = {sent(r, proj, r->dv, r->drate, true), sent(r, proj, r->v, r->rate, false)};
     const double *const w[2] = {changes ? r->w[proj] : NULL,
-                                r->c->coupled && q->plastic ? v + q->w_state : NULL};
+                                coupled(r) && q->plastic ? v + q->w_state : NULL};
     double part[256];
     for (int k = 0; k < 2; k++) {
         if (w[k] && dense)
@@ -632,7 +638,7 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
             else if (!r->c->pop[q->pre].clamped)
                 for (size_t i = t->first; i < t->last; i++)
                     in[i - t->first] += w[i] * dx[i];
-            if (!(r->c->coupled && q->plastic))
+            if (!(coupled(r) && q->plastic))
                 continue;
             if (dense)
                 row_sums(r, m->sum[s], dw, t->first, n, x, 1, in);
@@ -670,7 +676,7 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
 {
     const struct ap_circuit *c = r->c;
     r->products++;
-    bool weights = c->coupled && c->n_proj_task > 0;
+    bool weights = coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)

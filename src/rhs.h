@@ -37,6 +37,7 @@ struct ap_rhs {
     /* tangents */
     double *dv, *dinput, *drate, *dsignal;
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
+    bool frozen;           /* w and d are set by the owner, the state holds potentials alone */
     long evaluations, products;
     double *block; /* all arrays above in one allocation */
 };
@@ -47,8 +48,8 @@ void ap_rhs_free(struct ap_rhs *r);
 /* Fields v, input, rate at (t, y); dy = NULL: nothing else. */
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
 
-/* A presentation begins: clamp_from, clamp_to, clamp_tau and now are set. */
-void ap_rhs_begin(struct ap_rhs *r);
+/* A presentation begins: clamp_from, clamp_to, clamp_tau and now are set; plastic [n_proj]: whose rules act at some time. */
+void ap_rhs_begin(struct ap_rhs *r, const bool *plastic);
 
 /* exp(-t/tau_0) of the clamped population `pop`: how much of the old pattern is left. */
 double ap_rhs_left(const struct ap_rhs *r, int pop, double t);

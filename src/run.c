@@ -1,13 +1,16 @@
-/* run.c: a whole run: folder, simulation, export, figures.
+/* run.c: a whole run: folder, simulation, checkpoints, export, figures; and going on with one that was interrupted.
  *
- * In:   a spec and options of the public header.
- * Out:  an output folder: manifest.json, circuit.yaml, run.log, HDF5, PNG.
+ * In:   a spec and options of the public header; the folder of an earlier run.
+ * Out:  an output folder: manifest.json, circuit.yaml, run.log, checkpoints while it is unfinished, HDF5, PNG.
  * Invariants:
  *   1. Nothing is written before the circuit was built without error.
  *   2. A folder that is not empty is refused, unless it holds an earlier run and overwriting was asked for.
  *   3. The manifest lists every file from the moment it may exist.
+ *   4. A folder is locked while a run is at work in it.
+ *   5. When checkpoints are written does not change what a run leaves behind, and neither does an interruption.
  * Never: prints.
- * Test: tests/cli/test_outputs.sh */
+ * Test: tests/cli/test_outputs.sh, tests/cli/test_resume.sh */
+#include "checkpoint.h"
 #include "export.h"
 #include "figure.h"
 #include "io.h"
@@ -32,40 +35,64 @@ struct running {
     const struct ap_run_options *o;
     struct ap_file_list files;
     struct ap_manifest manifest;
-    double started, last_report;
+    struct ap_checkpoint checkpoint;
+    struct ap_checkpoint_loop loop; /* where it stands in the program */
+    double started, last_report, last_checkpoint;
+    double from_ms; /* simulated before this process began */
     uint64_t total;
     double total_ms;
-    /* sums of the current pass of a block, for its line */
-    double sum[64];
-    uint64_t shown;
-    int pass[256];
+    int lock;
 };
 
 /* ---- folder ---------------------------------------------------------------------------------------- */
 
-static enum ap_code check_folder(struct ap_err *e, const struct ap_run_options *o)
+/* The folder is made and locked; what lies in it is judged, and removed when that was asked for. */
+static enum ap_code take_folder(struct ap_err *e, struct running *r)
 {
+    const struct ap_run_options *o = r->o;
     bool exists;
     if (!o->folder || !*o->folder)
         return ap_err_add(e, AP_EUSAGE, NULL, "name one with --out", "no output folder");
-    if (!ap_io_folder_has_entries(o->folder, &exists))
-        return AP_OK;
-    if (!o->overwrite)
+    AP_TRY(ap_io_make_folder(e, o->folder));
+    AP_TRY(ap_io_lock(e, o->folder, &r->lock));
+    if (ap_io_folder_has_entries(o->folder, &exists) && !o->overwrite) {
+        struct ap_manifest_past past;
+        bool unfinished = ap_manifest_read(NULL, o->folder, &past) == AP_OK && *past.status &&
+                          strcmp(past.status, "complete") != 0;
         return ap_err_add(e, AP_EIO, NULL,
-                          "choose another with --out, or replace the run in it with --overwrite",
-                          "%s: the output folder is not empty", o->folder);
-    return ap_manifest_remove_run(e, o->folder);
+                          unfinished ? "`apical resume` goes on with it; --overwrite replaces it"
+                                     : "choose another with --out, or replace the run in it with --overwrite",
+                          unfinished ? "%s: the output folder holds an unfinished run"
+                                     : "%s: the output folder is not empty",
+                          o->folder);
+    }
+    ap_io_sweep(o->folder);
+    if (ap_io_folder_has_entries(o->folder, &exists)) {
+        AP_TRY(ap_manifest_remove_run(e, o->folder));
+        return ap_checkpoint_remove(e, o->folder);
+    }
+    return AP_OK;
+}
+
+static enum ap_code write_manifest(struct ap_err *e, struct running *r, const char *status)
+{
+    r->manifest.status = status;
+    r->manifest.checkpoints = strcmp(status, "complete") != 0;
+    return ap_manifest_write(e, r->o->folder, &r->manifest);
+}
+
+static enum ap_code note_sources(struct ap_err *e, struct running *r)
+{
+    AP_TRY(ap_export_note(e, &r->files, "circuit.yaml"));
+    return ap_export_note(e, &r->files, "run.log");
 }
 
 static enum ap_code start_folder(struct ap_err *e, struct running *r)
 {
     char path[AP_ERR_PATH];
     const struct ap_spec *s = r->manifest.spec;
-    AP_TRY(ap_io_make_folder(e, r->o->folder));
-    AP_TRY(ap_export_note(e, &r->files, "circuit.yaml"));
-    AP_TRY(ap_export_note(e, &r->files, "run.log"));
-    r->manifest.status = "running";
-    AP_TRY(ap_manifest_write(e, r->o->folder, &r->manifest));
+    AP_TRY(note_sources(e, r));
+    AP_TRY(write_manifest(e, r, "running"));
     AP_TRY(ap_io_join(e, path, sizeof path, r->o->folder, "circuit.yaml"));
     char *text = ap_spec_movable_text(e, s);
     enum ap_code code = text ? ap_io_write(e, path, text, strlen(text)) : AP_EMEMORY;
@@ -84,7 +111,7 @@ static void summary_line(const struct running *r, const struct ap_block_spec *b,
     if (pass > 1)
         used += (size_t)snprintf(out + used, size - used, " %d", pass);
     for (int i = 0; i < s->n_probe && i < 64 && used < size; i++) {
-        double mean = r->sum[i] / (double)r->shown;
+        double mean = r->loop.sum[i] / (double)r->loop.shown;
         used += (size_t)snprintf(out + used, size - used, "%s %s %.4g%s", i ? "," : ":", s->probe[i].name,
                                  s->probe[i].row->percent ? 100 * mean : mean,
                                  s->probe[i].row->percent ? " %" : "");
@@ -96,8 +123,10 @@ static void report(struct running *r, const struct ap_block_spec *b, bool ended)
     const struct ap_spec *s = r->sim.spec;
     double seconds = now();
     for (int i = 0; i < s->n_probe && i < 64; i++)
-        r->sum[i] += r->sim.recorder.column[ap_runlog_column(s, i)];
-    r->shown++;
+        r->loop.sum[i] += r->sim.recorder.column[ap_runlog_column(s, i)];
+    r->loop.shown++;
+    if (ended)
+        r->loop.pass[b - s->block]++;
     if (!r->o->progress || (!ended && seconds - r->last_report < 0.2))
         return;
     r->last_report = seconds;
@@ -114,13 +143,13 @@ static void report(struct running *r, const struct ap_block_spec *b, bool ended)
         .error = NAN,
         .block_ended = ended,
     };
-    if (r->sim.time > 0)
-        p.eta_seconds = p.wall_seconds * (r->total_ms - r->sim.time) / r->sim.time;
+    if (r->sim.time > r->from_ms)
+        p.eta_seconds = p.wall_seconds * (r->total_ms - r->sim.time) / (r->sim.time - r->from_ms);
     for (int i = s->n_probe - 1; i >= 0; i--)
         if (s->probe[i].row->is_error)
             p.error = r->sim.recorder.column[ap_runlog_column(s, i)];
     if (ended) {
-        summary_line(r, b, ++r->pass[b - s->block], line, sizeof line);
+        summary_line(r, b, r->loop.pass[b - s->block], line, sizeof line);
         p.summary = line;
     }
     r->o->progress(&p, r->o->user);
@@ -128,23 +157,51 @@ static void report(struct running *r, const struct ap_block_spec *b, bool ended)
 
 /* ---- simulation ------------------------------------------------------------------------------------ */
 
+static bool enough(const struct running *r)
+{
+    return r->manifest.stop_after && r->sim.presentation >= r->manifest.stop_after;
+}
+
+/* A checkpoint, when it is time for one. */
+static enum ap_code save(struct ap_err *e, struct running *r, bool at_once)
+{
+    double every = r->o->checkpoint_every == 0 ? 60 : r->o->checkpoint_every;
+    if (!at_once && (every < 0 || now() - r->last_checkpoint < every))
+        return AP_OK;
+    AP_TRY(ap_checkpoint_write(e, &r->checkpoint, &r->sim, &r->loop));
+    r->last_checkpoint = now();
+    return AP_OK;
+}
+
+/* The rest of one place of the program. */
+static enum ap_code simulate_block(struct ap_err *e, struct running *r)
+{
+    struct ap_checkpoint_loop *l = &r->loop;
+    const struct ap_spec *s = r->sim.spec;
+    const struct ap_block_spec *b = &s->block[s->program[l->program]];
+    while (l->k < (uint64_t)b->presentations && !enough(r)) {
+        AP_TRY(ap_sim_present(e, &r->sim, (int)l->program, l->k));
+        l->k++;
+        report(r, b, l->k == (uint64_t)b->presentations || enough(r));
+        bool stop = r->o->stop && *r->o->stop;
+        AP_TRY(save(e, r, stop));
+        if (stop)
+            return AP_STOPPED;
+    }
+    return AP_OK;
+}
+
 static enum ap_code simulate(struct ap_err *e, struct running *r)
 {
-    const struct ap_spec *s = r->sim.spec;
-    for (int i = 0; i < s->n_program; i++) {
-        const struct ap_block_spec *b = &s->block[s->program[i]];
-        memset(r->sum, 0, sizeof r->sum);
-        r->shown = 0;
-        for (uint64_t k = 0; k < (uint64_t)b->presentations; k++) {
-            AP_TRY(ap_sim_present(e, &r->sim, i, k));
-            bool last = k + 1 == (uint64_t)b->presentations;
-            bool enough = r->o->stop_after && r->sim.presentation == r->o->stop_after;
-            report(r, b, last || enough);
-            if (enough)
-                return AP_OK;
-            if (r->o->stop && *r->o->stop)
-                return AP_STOPPED;
+    struct ap_checkpoint_loop *l = &r->loop;
+    while (l->program < (uint64_t)r->sim.spec->n_program && !enough(r)) {
+        if (l->k == 0) {
+            memset(l->sum, 0, sizeof l->sum);
+            l->shown = 0;
         }
+        AP_TRY(simulate_block(e, r));
+        l->program++;
+        l->k = 0;
     }
     return AP_OK;
 }
@@ -158,15 +215,9 @@ static enum ap_code end_log(struct ap_err *e, struct running *r, bool complete)
         (struct ap_integrate_counts){r->sim.presentation, stats.steps, stats.evaluations, stats.products};
     r->manifest.wall_seconds = now() - r->started;
     AP_TRY(ap_record_weights(e, &r->sim.recorder, "final"));
-    const struct ap_run_end end = {r->manifest.digest.high,
-                                   r->manifest.digest.low,
-                                   stats.steps,
-                                   stats.evaluations,
-                                   stats.products,
-                                   r->manifest.wall_seconds,
-                                   r->sim.presentation,
-                                   complete,
-                                   0};
+    const struct ap_run_end end = {
+        r->manifest.digest.high, r->manifest.digest.low, stats.steps, stats.evaluations,
+        stats.products,          r->sim.presentation,    complete,    0};
     AP_TRY(ap_runlog_append(e, &r->sim.recorder.log, AP_BLOCK_END, &end, sizeof end, NULL, 0));
     return ap_record_close(e, &r->sim.recorder);
 }
@@ -181,53 +232,94 @@ static enum ap_code draw(struct ap_err *e, const struct ap_run *run, const char 
     return AP_OK;
 }
 
+static void fill_result(const struct running *r, struct ap_run_result *result)
+{
+    ap_hash_text(r->manifest.digest, result->digest);
+    result->presentations = r->manifest.counts.presentations;
+    result->steps = r->manifest.counts.steps;
+    result->evaluations = r->manifest.counts.evaluations;
+    result->products = r->manifest.counts.products;
+    result->wall_seconds = r->manifest.wall_seconds;
+}
+
+/* What was simulated becomes files that others read. */
+static enum ap_code export(struct ap_err *e, struct running *r, struct ap_run_result *result) {
+    struct ap_run run = {0}; enum ap_code code = ap_runlog_read(e, &run, r->o->folder);
+    if (code == AP_OK) code = ap_export_run(e, &run, r->o->folder, &r->files);
+    if (code == AP_OK && r->manifest.figures) code = draw(e, &run, NULL, r->o->folder, &r->files, result);
+    ap_runlog_free(&run);
+    return code;
+}
+
+/* After a numerical failure the log still holds everything up to it; it is exported and drawn like any other. When the
+ * disk or the memory failed, the folder is left as it is: the last checkpoint and the log up to it are whole. */
 static enum ap_code finish(struct ap_err *e, struct running *r, enum ap_code code,
                            struct ap_run_result *result)
 {
-    /* After a numerical failure the log still holds everything up to it; it is exported and drawn like any other. */
-    enum ap_code ended = end_log(e, r, code == AP_OK);
-    r->manifest.status = code == AP_OK ? "complete" : code == AP_STOPPED ? "stopped" : "failed";
-    if (result) {
-        ap_hash_text(r->manifest.digest, result->digest);
-        result->presentations = r->manifest.counts.presentations;
-        result->steps = r->manifest.counts.steps;
-        result->evaluations = r->manifest.counts.evaluations;
-        result->products = r->manifest.counts.products;
-        result->wall_seconds = r->manifest.wall_seconds;
-    }
-    struct ap_run run = {0};
-    if (ended == AP_OK && code != AP_EIO)
-        ended = ap_runlog_read(e, &run, r->o->folder);
-    if (ended == AP_OK && code != AP_EIO)
-        ended = ap_export_run(e, &run, r->o->folder, &r->files);
-    if (ended == AP_OK && code != AP_EIO && !r->o->no_figures)
-        ended = draw(e, &run, NULL, r->o->folder, &r->files, result);
-    ap_runlog_free(&run);
-    r->manifest.files = &r->files;
-    enum ap_code listed = ap_manifest_write(e, r->o->folder, &r->manifest);
-    return code != AP_OK ? code : ended != AP_OK ? ended : listed;
+    bool broken = code == AP_EIO || code == AP_EMEMORY;
+    enum ap_code ended = broken ? code : end_log(e, r, code == AP_OK);
+    if (!broken && result)
+        fill_result(r, result);
+    if (ended == AP_OK)
+        ended = export(e, r, result);
+    broken = broken || ended == AP_EIO || ended == AP_EMEMORY;
+    enum ap_code listed = write_manifest(broken ? NULL : e, r,
+                                         broken               ? "failed"
+                                         : code == AP_OK      ? "complete"
+                                         : code == AP_STOPPED ? "stopped"
+                                                              : "failed");
+    if (code == AP_OK && !broken && listed == AP_OK)
+        listed = ap_checkpoint_remove(e, r->o->folder);
+    return broken && ended != AP_OK ? ended : code != AP_OK ? code : ended != AP_OK ? ended : listed;
 }
 
-enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
-                    struct ap_err *e)
+static void prepare(struct running *r, const struct ap_spec *s)
+{
+    r->manifest.spec = s;
+    r->manifest.threads = omp_get_max_threads();
+    r->manifest.files = &r->files;
+    r->total = ap_sim_presentations(s);
+    for (int i = 0; i < s->n_program; i++)
+        r->total_ms += (double)s->block[s->program[i]].presentations * s->block[s->program[i]].duration;
+    if (r->manifest.stop_after && r->manifest.stop_after < r->total) {
+        r->total_ms *= (double)r->manifest.stop_after / (double)r->total;
+        r->total = r->manifest.stop_after;
+    }
+}
+
+static void clean_up(struct running *r)
+{
+    ap_sim_close(&r->sim);
+    ap_mem_free(r->files.name);
+    ap_io_unlock(r->lock);
+}
+
+static struct running start(const struct ap_run_options *o, struct ap_run_result *result)
 {
     if (result)
         memset(result, 0, sizeof *result);
     if (o->threads > 0)
         omp_set_num_threads(o->threads);
-    struct running r = {.o = o, .started = now(), .manifest = {.spec = s, .threads = omp_get_max_threads()}};
-    r.manifest.files = &r.files;
-    r.total = ap_sim_presentations(s);
-    for (int i = 0; i < s->n_program; i++)
-        r.total_ms += (double)s->block[s->program[i]].presentations * s->block[s->program[i]].duration;
-    if (o->stop_after && o->stop_after < r.total) {
-        r.total_ms *= (double)o->stop_after / (double)r.total;
-        r.total = o->stop_after;
-    }
+    return (struct running){.o = o,
+                            .started = now(),
+                            .last_checkpoint = now(),
+                            .checkpoint.folder = o->folder,
+                            .sim.recorder.log.file.fd = -1,
+                            .lock = -1};
+}
+
+enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
+                    struct ap_err *e)
+{
+    struct running r = start(o, result);
+    r.manifest.stop_after = o->stop_after;
+    r.manifest.figures = !o->no_figures;
+    prepare(&r, s);
+    ap_hash_text(ap_hash_of(s->canonical, strlen(s->canonical)), r.manifest.circuit_digest);
     char log[AP_ERR_PATH];
     enum ap_code code = ap_sim_open(e, &r.sim, s); /* nothing is written before this has succeeded */
     if (code == AP_OK)
-        code = check_folder(e, o);
+        code = take_folder(e, &r);
     if (code == AP_OK)
         code = start_folder(e, &r);
     if (code == AP_OK)
@@ -238,10 +330,84 @@ enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, str
         code = simulate(e, &r);
         code = finish(e, &r, code, result);
     }
-    ap_sim_close(&r.sim);
-    ap_mem_free(r.files.name);
+    clean_up(&r);
     return code;
 }
+
+/* ---- going on --------------------------------------------------------------------------------------- */
+
+/* The state, the log and the folder as they were at the last checkpoint; without one, at the start. */
+static enum ap_code go_back(struct ap_err *e, struct running *r, char note[AP_ERR_TEXT])
+{
+    struct ap_runlog_mark mark;
+    bool found;
+    char log[AP_ERR_PATH];
+    AP_TRY(ap_io_join(e, log, sizeof log, r->o->folder, "run.log"));
+    AP_TRY(ap_checkpoint_load(e, &r->checkpoint, &r->sim, &r->loop, &mark, &found, note));
+    /* from here on the folder is changed */
+    ap_io_sweep(r->o->folder);
+    AP_TRY(ap_manifest_remove_outputs(e, r->o->folder));
+    AP_TRY(note_sources(e, r));
+    AP_TRY(write_manifest(e, r, "running"));
+    r->from_ms = r->sim.time;
+    if (found)
+        return ap_sim_record_on(e, &r->sim, log, &mark);
+    AP_TRY(ap_io_remove(e, log));
+    return ap_sim_record(e, &r->sim, log);
+}
+
+static enum ap_code resume(struct ap_err *e, struct running *r, const struct ap_spec *s,
+                           struct ap_run_result *result)
+{
+    char note[AP_ERR_TEXT];
+    prepare(r, s);
+    AP_TRY(ap_sim_open(e, &r->sim, s));
+    AP_TRY(go_back(e, r, note));
+    if (result) {
+        result->resumed_at = r->sim.presentation;
+        snprintf(result->note, sizeof result->note, "%s", note);
+    }
+    enum ap_code code = simulate(e, r);
+    return finish(e, r, code, result);
+}
+
+enum ap_code ap_resume(const struct ap_run_options *o, struct ap_run_result *result, struct ap_err *e)
+{
+    struct running r = start(o, result);
+    struct ap_manifest_past past;
+    char path[AP_ERR_PATH];
+    enum ap_code code = ap_io_lock(e, o->folder, &r.lock);
+    if (code == AP_OK)
+        code = ap_manifest_read(e, o->folder, &past);
+    if (code == AP_OK && strcmp(past.status, "complete") == 0) {
+        if (result) {
+            snprintf(result->digest, sizeof result->digest, "%s", past.state_digest);
+            result->was_complete = 1;
+        }
+        code = ap_checkpoint_remove(e, o->folder); /* it was killed just before it did this */
+        clean_up(&r);
+        return code;
+    }
+    if (code == AP_OK)
+        code = ap_io_join(e, path, sizeof path, o->folder, "circuit.yaml");
+    if (code == AP_OK && !ap_io_exists(path))
+        code = ap_err_add(e, AP_EIO, NULL, "run the circuit again with --overwrite",
+                          "%s: the run ended before its circuit was written", o->folder);
+    if (code == AP_OK) {
+        r.manifest.stop_after = o->stop_after ? o->stop_after : past.stop_after;
+        r.manifest.figures = past.figures && !o->no_figures;
+        memcpy(r.manifest.circuit_digest, past.circuit_digest, sizeof past.circuit_digest);
+        struct ap_spec *s = ap_spec_read(path, NULL, 0, e);
+        code = s ? resume(e, &r, s, result) : ap_err_code(e) ? ap_err_code(e) : AP_EMEMORY;
+        clean_up(&r);
+        ap_spec_free(s);
+        return code;
+    }
+    clean_up(&r);
+    return code;
+}
+
+/* ---- drawing again ---------------------------------------------------------------------------------- */
 
 enum ap_code ap_render(const char *folder, const char *figure, const char *out, struct ap_run_result *result,
                        struct ap_err *e)

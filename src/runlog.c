@@ -7,10 +7,10 @@
  * Invariants:
  *   1. Blocks are only appended.
  *   2. A block whose digest is wrong, or whose length does not fit, is never used.
+ *   3. The bytes depend on the circuit alone: no times, no paths but those of the circuit.
  * Never: trusts a size found in the file before its digest was checked.
  * Test: tests/unit/test_runlog.c */
 #include "runlog.h"
-#include "hash.h"
 #include "mem.h"
 #include "probe.h"
 
@@ -25,7 +25,21 @@ struct head {
 
 enum ap_code ap_runlog_create(struct ap_err *e, struct ap_runlog *l, const char *path)
 {
+    l->digest = (struct ap_hash){0};
     return ap_io_append_open(e, &l->file, path);
+}
+
+enum ap_code ap_runlog_reopen(struct ap_err *e, struct ap_runlog *l, const char *path,
+                              const struct ap_runlog_mark *mark)
+{
+    l->digest = (struct ap_hash){mark->digest_high, mark->digest_low};
+    return ap_io_append_reopen(e, &l->file, path, mark->size);
+}
+
+enum ap_code ap_runlog_commit(struct ap_err *e, struct ap_runlog *l, struct ap_runlog_mark *mark)
+{
+    *mark = (struct ap_runlog_mark){l->file.size, l->digest.high, l->digest.low};
+    return ap_io_append_sync(e, &l->file);
 }
 
 enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type,
@@ -39,6 +53,7 @@ enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_blo
     ap_hash_add(&digest, head, head_size);
     ap_hash_add(&digest, body, body_size);
     uint64_t pair[2] = {digest.high, digest.low};
+    ap_hash_add(&l->digest, pair, sizeof pair);
     uint64_t sizes[2] = {head_size, body_size}; /* the reader folds the same two pieces */
     AP_TRY(ap_io_append(e, &l->file, &h, sizeof h));
     AP_TRY(ap_io_append(e, &l->file, sizes, sizeof sizes));
@@ -57,7 +72,9 @@ enum ap_code ap_runlog_close(struct ap_err *e, struct ap_runlog *l)
 
 static enum ap_code damaged(struct ap_err *e, const char *path, size_t at, const char *why)
 {
-    return ap_err_add(e, AP_EIO, NULL, "run the circuit again", "%s: damaged at byte %zu: %s", path, at, why);
+    return ap_err_add(e, AP_EIO, NULL,
+                      "`apical resume` goes on with a run that was interrupted; else run the circuit again",
+                      "%s: damaged at byte %zu: %s", path, at, why);
 }
 
 /* One block at *at; advances it. */
@@ -180,13 +197,49 @@ static enum ap_code walk(struct ap_err *e, struct ap_run *run, const char *path,
     return run->spec ? AP_OK : damaged(e, path, 0, "the log is empty");
 }
 
+enum { LIMIT_SHIFT = 36 }; /* 64 GiB */
+
+/* Blocks up to the mark, each with its digest. */
+static enum ap_code check_blocks(struct ap_err *e, const char *path, const struct ap_run *run,
+                                 const struct ap_runlog_mark *mark)
+{
+    struct ap_hash all = {0};
+    size_t at = 0;
+    while (at < run->size) {
+        struct head h;
+        const char *head = NULL, *body = NULL;
+        size_t head_size = 0, body_size = 0;
+        AP_TRY(next_block(e, path, run, &at, &h, &head, &head_size, &body, &body_size));
+        ap_hash_add(&all, run->bytes + at - 16, 16);
+    }
+    if (all.high != mark->digest_high || all.low != mark->digest_low)
+        return ap_err_add(e, AP_EIO, NULL, NULL, "%s: is the log of another run", path);
+    return AP_OK;
+}
+
+enum ap_code ap_runlog_check(struct ap_err *e, const char *path, const struct ap_runlog_mark *mark)
+{
+    struct ap_run run = {0};
+    AP_TRY(ap_io_read(e, path, (size_t)1 << LIMIT_SHIFT, &run.bytes, &run.size));
+    enum ap_code code;
+    if (run.size < mark->size)
+        code = ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %zu bytes, the checkpoint was made after %llu",
+                          path, run.size, (unsigned long long)mark->size);
+    else {
+        run.size = (size_t)mark->size;
+        code = check_blocks(e, path, &run, mark);
+    }
+    ap_mem_free(run.bytes);
+    return code;
+}
+
 enum ap_code ap_runlog_read(struct ap_err *e, struct ap_run *run, const char *folder)
 {
     *run = (struct ap_run){0};
     char path[AP_ERR_PATH];
     AP_TRY(ap_io_join(e, path, sizeof path, folder, "run.log"));
     int first = e ? e->n : 0;
-    enum ap_code code = ap_io_read(e, path, (size_t)1 << 36, &run->bytes, &run->size);
+    enum ap_code code = ap_io_read(e, path, (size_t)1 << LIMIT_SHIFT, &run->bytes, &run->size);
     for (int i = first; e && i < e->n; i++)
         snprintf(e->diag[i].hint, sizeof e->diag[i].hint, "name the output folder of an `apical run`");
     AP_TRY(code);
@@ -215,13 +268,26 @@ void ap_runlog_free(struct ap_run *run)
     *run = (struct ap_run){0};
 }
 
-const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj)
+/* The last snapshot of that name; n_snapshot: none. */
+static size_t find_snapshot(const struct ap_run *run, const char *label, int proj)
 {
-    const double *found = NULL; /* the last one of that name */
+    size_t found = run->n_snapshot;
     for (size_t i = 0; i < run->n_snapshot; i++)
         if (strcmp(run->snapshot[i]->label, label) == 0 && run->snapshot[i]->proj == (uint32_t)proj)
-            found = run->weights[i];
+            found = i;
     return found;
+}
+
+const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj)
+{
+    size_t i = find_snapshot(run, label, proj);
+    return i < run->n_snapshot ? run->weights[i] : NULL;
+}
+
+const struct ap_snapshot *ap_runlog_snapshot(const struct ap_run *run, const char *label, int proj)
+{
+    size_t i = find_snapshot(run, label, proj);
+    return i < run->n_snapshot ? run->snapshot[i] : NULL;
 }
 
 size_t ap_runlog_column(const struct ap_spec *s, int probe)

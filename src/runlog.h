@@ -3,6 +3,7 @@
 #ifndef AP_RUNLOG_H
 #define AP_RUNLOG_H
 
+#include "hash.h"
 #include "io.h"
 #include "spec.h"
 
@@ -39,15 +40,27 @@ struct ap_snapshot {
 struct ap_run_end {
     uint64_t digest_high, digest_low;
     uint64_t steps, evaluations, products;
-    double wall_seconds;
     uint64_t presentations;
     uint32_t complete, pad;
 };
 
+/* How far a log has come: a checkpoint names it. */
+struct ap_runlog_mark {
+    uint64_t size;                    /* bytes */
+    uint64_t digest_high, digest_low; /* of the blocks' digests, in order */
+};
+
 struct ap_runlog {
     struct ap_io_file file;
+    struct ap_hash digest;
 };
 enum ap_code ap_runlog_create(struct ap_err *e, struct ap_runlog *l, const char *path);
+/* Goes on with an old one: cuts off what follows the mark. Whether the log begins so is asked with ap_runlog_check. */
+enum ap_code ap_runlog_reopen(struct ap_err *e, struct ap_runlog *l, const char *path,
+                              const struct ap_runlog_mark *mark);
+enum ap_code ap_runlog_check(struct ap_err *e, const char *path, const struct ap_runlog_mark *mark);
+/* What was appended so far is on the disk when this returns. */
+enum ap_code ap_runlog_commit(struct ap_err *e, struct ap_runlog *l, struct ap_runlog_mark *mark);
 enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type,
                               const void *head, size_t head_size, const void *body, size_t body_size);
 enum ap_code ap_runlog_close(struct ap_err *e, struct ap_runlog *l);
@@ -77,6 +90,9 @@ void ap_runlog_free(struct ap_run *run);
 
 /* Weights of a projection in a snapshot, or NULL. */
 const double *ap_runlog_weights(const struct ap_run *run, const char *label, int proj);
+
+/* Its head; NULL when there is no such snapshot. */
+const struct ap_snapshot *ap_runlog_snapshot(const struct ap_run *run, const char *label, int proj);
 
 /* Columns of all probes before probe `i`, and in total for i = n_probe. */
 size_t ap_runlog_column(const struct ap_spec *s, int probe);

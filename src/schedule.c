@@ -120,7 +120,7 @@ static const char *const ORDER[] = {"sequence", "shuffled", NULL};
 struct block_keys {
     const char *name;
     int64_t presentations;
-    double duration;
+    double duration, lag;
     bool teacher, noise, reset, restart;
     struct ap_node *plasticity, *present;
     int order;
@@ -135,6 +135,8 @@ static const struct ap_key BLOCK_KEYS[] = {
     {"teacher", AP_KEY_SWITCH, AP_DIM_NONE, OF(teacher), "on", 0, 0, NULL, "whether gated nudging acts"},
     {"plasticity", AP_KEY_NODE, AP_DIM_NONE, OF(plasticity), "on", 0, 0, NULL,
      "on, off, or the list of projections whose rules act"},
+    {"learning-lag", AP_KEY_NUMBER, AP_DIM_TIME, OF(lag), "0 ms", 0, 1e9, NULL,
+     "plasticity starts that long after each switch of pattern; low-passed products wait too"},
     {"noise", AP_KEY_SWITCH, AP_DIM_NONE, OF(noise), "on", 0, 0, NULL, "whether the populations' noise acts"},
     {"reset", AP_KEY_SWITCH, AP_DIM_NONE, OF(reset), "off", 0, 0, NULL,
      "whether potentials and low-passed products start from rest at each presentation"},
@@ -279,6 +281,11 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
     b->name = k.name;
     b->presentations = k.presentations;
     b->duration = k.duration;
+    b->lag = k.lag;
+    if (k.duration > 0 && k.lag >= k.duration)
+        code = ap_err_add(
+            e, AP_EUSAGE, &ap_yamlin_child(n, "learning-lag")->at, "shorten it, or write `plasticity: off`",
+            "%s: a learning lag of %g ms leaves nothing of presentations of %g ms", what, k.lag, k.duration);
     b->teacher = k.teacher;
     b->noise = k.noise;
     b->reset = k.reset;

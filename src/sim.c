@@ -49,8 +49,14 @@ enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spe
 
 enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path)
 {
-    AP_TRY(ap_record_open(e, &x->recorder, x->c, &x->rhs, path));
+    AP_TRY(ap_record_open(e, &x->recorder, x->c, &x->rhs, path, NULL));
     return ap_record_weights(e, &x->recorder, "initial");
+}
+
+enum ap_code ap_sim_record_on(struct ap_err *e, struct ap_sim *x, const char *path,
+                              const struct ap_runlog_mark *mark)
+{
+    return ap_record_open(e, &x->recorder, x->c, &x->rhs, path, mark);
 }
 
 void ap_sim_close(struct ap_sim *x)
@@ -261,8 +267,10 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         reset_state(x);
 
     enter_stretch(x, b, 0);
-    ap_rhs_begin(&x->rhs);
+    ap_rhs_begin(&x->rhs, b->plastic);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
+    if (x->watch)
+        ap_analysis_begin(x->watch);
     AP_TRY(ap_record_begin(e, &x->recorder, b, k));
     AP_TRY(ap_integrate_begin(e, &x->g));
     int64_t steps = 0;

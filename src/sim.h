@@ -15,16 +15,20 @@ struct ap_sim {
     struct ap_integrator g;
     struct ap_plasticity plasticity;
     struct ap_recorder recorder;
-    double *clamp;         /* [n_rate] clamped potentials at the end of the last presentation */
-    uint64_t *shown;       /* [n_block] presentations of each block so far */
-    uint64_t presentation; /* over the run */
-    double time;           /* ms over the run */
+    struct ap_analysis *watch; /* told when a presentation begins; NULL: nobody */
+    double *clamp;             /* [n_rate] clamped potentials at the end of the last presentation */
+    uint64_t *shown;           /* [n_block] presentations of each block so far */
+    uint64_t presentation;     /* over the run */
+    double time;               /* ms over the run */
 };
 
 /* Builds everything and writes nothing. */
 enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spec *s);
 /* Creates the log at `path`, with circuit and initial weights. Must come before the first presentation. */
 enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path);
+/* Goes on with the log from the mark, after the state was restored. */
+enum ap_code ap_sim_record_on(struct ap_err *e, struct ap_sim *x, const char *path,
+                              const struct ap_runlog_mark *mark);
 void ap_sim_close(struct ap_sim *x);
 
 /* One presentation: `program` is the place in the program, k counts within this pass of the block. */

@@ -39,7 +39,7 @@ struct report {
 
 struct ap_sonata {
     hid_t file;
-    char path[AP_ERR_PATH], temporary[AP_ERR_PATH + 8];
+    char path[AP_ERR_PATH], temporary[AP_ERR_PATH + 32];
     struct report *report;
     int n_reports;
 };
@@ -175,14 +175,18 @@ enum ap_code ap_sonata_create(struct ap_err *e, const char *path, struct ap_sona
         ap_mem_free(s);
         return ap_err_add(e, AP_EIO, NULL, "choose a shorter path", "%s: the path is too long", path);
     }
-    snprintf(s->temporary, sizeof s->temporary, "%s.tmp", path);
+    enum ap_code reserved = ap_io_reserve(e, path, s->temporary);
+    if (reserved != AP_OK) {
+        ap_mem_free(s);
+        return reserved;
+    }
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
     /* strong: whatever an error left open is closed with the file */
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
         s->file = H5Fcreate(s->temporary, H5F_ACC_TRUNC, creation, access);
     bool ok = s->file >= 0 && write_root(s->file);
-    enum ap_code code = ok ? AP_OK : broken(e, NULL, s->temporary, "create", "the file");
+    enum ap_code code = ok ? AP_OK : broken(e, NULL, s->path, "create", "the file");
     if (creation >= 0)
         H5Pclose(creation);
     if (access >= 0)
@@ -198,10 +202,10 @@ void ap_sonata_discard(struct ap_sonata *s)
 {
     if (!s)
         return;
-    if (s->file >= 0) {
+    if (s->file >= 0)
         H5Fclose(s->file);
+    if (*s->temporary)
         ap_io_remove(NULL, s->temporary);
-    }
     for (int i = 0; i < s->n_reports; i++)
         ap_mem_free(s->report[i].row);
     ap_mem_free(s->report);
@@ -233,15 +237,17 @@ enum ap_code ap_sonata_finish(struct ap_err *e, struct ap_sonata *s)
     silence();
     for (int i = 0; i < s->n_reports && code == AP_OK; i++)
         if (!finish_report(&s->report[i]))
-            code = broken(e, NULL, s->temporary, "complete report", s->report[i].name);
+            code = broken(e, NULL, s->path, "complete report", s->report[i].name);
     if (code == AP_OK && H5Fflush(s->file, H5F_SCOPE_GLOBAL) < 0)
-        code = broken(e, NULL, s->temporary, "write", "the last of the file");
+        code = broken(e, NULL, s->path, "write", "the last of the file");
     if (code == AP_OK && H5Fclose(s->file) < 0)
-        code = broken(e, NULL, s->temporary, "close", "the file");
+        code = broken(e, NULL, s->path, "close", "the file");
     else if (code == AP_OK)
         s->file = -1;
-    if (code == AP_OK)
+    if (code == AP_OK) {
         code = ap_io_publish(e, s->temporary, s->path);
+        *s->temporary = 0; /* somebody else's from here on */
+    }
     ap_sonata_discard(s);
     return code;
 }
@@ -330,7 +336,7 @@ enum ap_code ap_sonata_report(struct ap_err *e, struct ap_sonata *s, const struc
         hid_t all = group_of(s->file, "report"), group = all >= 0 ? group_of(all, r.name) : -1;
         bool ok = group >= 0 && write_mapping(&r, p, group, ids, pointers, elements, positions);
         if (!ok)
-            code = broken(e, NULL, s->temporary, "write the mapping of", r.name);
+            code = broken(e, NULL, s->path, "write the mapping of", r.name);
         if (group >= 0)
             H5Gclose(group);
         if (all >= 0)
@@ -377,7 +383,7 @@ enum ap_code ap_sonata_append(struct ap_err *e, struct ap_sonata *s, int index, 
         for (size_t i = 0; i < n * r->n_values; i++)
             r->row[i] = (float)values[i];
         if (!append_rows(r, n))
-            return broken(e, NULL, s->temporary, "write frames of", r->name);
+            return broken(e, NULL, s->path, "write frames of", r->name);
         values += n * r->n_values;
         n_frames -= n;
     }
@@ -394,7 +400,7 @@ static enum ap_code write_numbers(struct ap_err *e, struct ap_sonata *s, hid_t p
 {
     hid_t group = group_of(parent, group_name);
     if (group < 0)
-        return broken(e, NULL, s->temporary, "make group", group_name);
+        return broken(e, NULL, s->path, "make group", group_name);
     enum ap_code code = AP_OK;
     if (H5Lexists(group, name, H5P_DEFAULT) > 0)
         code = ap_err_add(e, AP_EUSAGE, NULL, "only letters, digits, _ and - of names are kept",
@@ -405,7 +411,7 @@ static enum ap_code write_numbers(struct ap_err *e, struct ap_sonata *s, hid_t p
         for (int i = 0; i < n_texts && ok; i++)
             ok = write_text(set, texts[i][0], texts[i][1]);
         if (!(close_dataset(set) && ok))
-            code = broken(e, NULL, s->temporary, "write", name);
+            code = broken(e, NULL, s->path, "write", name);
     }
     H5Gclose(group);
     return code;
@@ -422,7 +428,7 @@ enum ap_code ap_sonata_weights(struct ap_err *e, struct ap_sonata *s, const stru
         {"source", p->source}, {"target", p->target}, {"compartment", p->compartment}, {"unit", p->unit}};
     hid_t all = group_of(s->file, "weights");
     if (all < 0)
-        return broken(e, NULL, s->temporary, "make group", "weights");
+        return broken(e, NULL, s->path, "make group", "weights");
     enum ap_code code = write_numbers(e, s, all, group, name, 2, (hsize_t[2]){post, pre}, w, texts, 4);
     H5Gclose(all);
     return code;

@@ -136,6 +136,7 @@ struct ap_block_spec {
     struct ap_place at;
     int64_t presentations;
     double duration; /* ms */
+    double lag;      /* ms after the switch of pattern, before which no rule acts */
     bool teacher, noise, reset, restart;
     bool *plastic; /* [n_proj] */
     int *stim;     /* [n_pop] stimulus of each clamped population, -1 */

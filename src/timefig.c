@@ -1,12 +1,13 @@
-/* timefig.c: figures over time: voltage maps, apical error maps, traces.
+/* timefig.c: figures over time: voltage maps, apical error maps, traces, cancellation.
  *
- * In:   recorded potentials.
+ * In:   recorded potentials; for cancellation also the feedback weights, which must not have changed.
  * Out:  pages with one column per block.
  * Invariants:
  *   1. Panels of a row share their colour limits or their y axis: blocks can be compared by eye.
  * Never: joins presentations of different passes.
  * Test: tests/unit/test_figure.c */
 #include "drawing.h"
+#include "pathway.h"
 
 #include <math.h>
 #include <string.h>
@@ -298,4 +299,139 @@ enum ap_code ap_timefig_traces(struct ap_drawing *d, const char *path)
         }
     }
     return finish_maps(d, path, row, cols, "Traces of single neurons");
+}
+
+/* ---- cancellation ----------------------------------------------------------------------------------- */
+
+/* The hidden layer that population `pop` is, when its apical dendrite is the sum of its inputs. */
+static enum ap_code find_layer(struct ap_err *e, const struct ap_spec *s, const struct ap_place *at, int pop,
+                               struct ap_pathway *path, int *layer)
+{
+    AP_TRY(ap_pathway_find(e, at, s, path));
+    int k = *layer = ap_pathway_of_population(path, pop);
+    const char *name = s->pop[pop].name;
+    if (k < 1 || k == path->n || path->layer[k].n_feedback == 0)
+        return ap_err_add(e, AP_EUSAGE, at, "name pyramidal cells that get feedback",
+                          "figure cancellation: %s is no hidden layer with feedback", name);
+    if (s->cell[s->pop[pop].cell].comp[path->layer[k].apical].kind != AP_COMP_INSTANTANEOUS)
+        return ap_err_add(e, AP_EUSAGE, at, "draw traces instead",
+                          "figure cancellation: the apical dendrite of %s has a membrane of its own, so its "
+                          "potential is no sum of parts",
+                          name);
+    return AP_OK;
+}
+
+/* The log holds weights of the start and of the end only: the parts are known while feedback does not learn. */
+static bool feedback_learns(const struct ap_spec *s, const struct ap_pathway_layer *l)
+{
+    bool learns = false;
+    for (int f = 0; f < l->n_feedback; f++)
+        learns = learns || s->proj[l->feedback[f].proj].rule.present;
+    return learns;
+}
+
+enum ap_code ap_timefig_check_cancellation(struct ap_err *e, const struct ap_spec *s,
+                                           const struct ap_figure_spec *f)
+{
+    struct ap_pathway path;
+    int layer;
+    for (int i = 0; i < f->n_of; i++)
+        AP_TRY(find_layer(e, s, &f->at, f->of[i].pop, &path, &layer));
+    return AP_OK;
+}
+
+/* Adds what one feedback projection brings to `neuron` over the frames of x; false: its source was not recorded. */
+static enum ap_code add_topdown(struct ap_drawing *d, const struct ap_pathway *path,
+                                const struct ap_pathway_feedback *f, size_t neuron, const struct ap_series *x,
+                                double *sum, bool *found)
+{
+    int above = path->layer[f->from].pop;
+    size_t n = (size_t)d->s->pop[above].n;
+    const struct ap_pop_spec *s = &d->s->pop[above];
+    struct ap_selection all = {above, -1, 0, s->n, false};
+    struct ap_series u;
+    AP_TRY(ap_series_gather(d->e, &d->arena, d->run, &all, 0, x->block, d->f->limit, &u, found));
+    const double *w = ap_runlog_weights(d->run, "initial", f->proj);
+    *found = *found && w && u.frames == x->frames;
+    for (size_t j = 0; *found && j < n; j++)
+        for (size_t t = 0; t < x->frames; t++) {
+            double rate;
+            s->transfer->rate(s->transfer_param, 1, &u.values[j * u.frames + t], &rate);
+            sum[t] = fma(w[neuron * n + j], rate, sum[t]);
+        }
+    return AP_OK;
+}
+
+static enum ap_code cancellation_panel(struct ap_drawing *d, const struct ap_pathway *path, int layer,
+                                       int64_t neuron, int block, int row, int col, bool *drawn)
+{
+    const struct ap_pathway_layer *l = &path->layer[layer];
+    struct ap_selection one = {l->pop, -1, neuron, neuron + 1, true};
+    struct ap_series x, parts[2];
+    AP_TRY(ap_series_gather(d->e, &d->arena, d->run, &one, l->apical, block, d->f->limit, &x, drawn));
+    if (!*drawn)
+        return AP_OK;
+    double *topdown = ap_drawing_take(d, x.frames, sizeof *topdown),
+           *lateral = ap_drawing_take(d, x.frames, sizeof *lateral);
+    struct ap_axes_series *list = ap_drawing_take(d, 3, sizeof *list);
+    if (!topdown || !lateral || !list)
+        return AP_EMEMORY;
+    bool whole = feedback_learns(d->s, l);
+    for (int f = 0; f < l->n_feedback && *drawn && !whole; f++)
+        AP_TRY(add_topdown(d, path, &l->feedback[f], (size_t)neuron, &x, topdown, drawn));
+    if (!*drawn)
+        return AP_OK;
+    for (size_t t = 0; t < x.frames; t++)
+        lateral[t] = topdown[t] - x.values[t];
+    parts[0] = parts[1] = x;
+    parts[0].values = topdown;
+    parts[1].values = lateral;
+    struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_LINES, row, col);
+    if (!whole) {
+        add_trace(d, p, list, &parts[0], 0, "top-down", AP_CMAP_ORANGE, AP_AXES_LINE);
+        add_trace(d, p, list, &parts[1], 0, "−lateral", AP_CMAP_INTERNEURON, AP_AXES_DASHED);
+    }
+    add_trace(d, p, list, &x, 0, "apical", AP_CMAP_APICAL, AP_AXES_LINE);
+    p->title = ap_drawing_text(d, "%s %lld · %s%s", ap_drawing_population(d, l->pop), (long long)neuron,
+                               d->s->block[block].name, marks_of(d, block));
+    p->x_label = "time [ms]";
+    p->y_label = ap_drawing_text(d, "potential [%s]", ap_drawing_potential_unit(d));
+    p->lines.series = list;
+    p->lines.x = (struct ap_axes_range){0, x.duration};
+    return add_spans(d, p, block, x.duration);
+}
+
+/* First row: an output cell with its target; then a hidden cell per row. */
+enum ap_code ap_timefig_cancellation(struct ap_drawing *d, const char *path)
+{
+    struct ap_pathway way = {0};
+    int layer = 0, row = 0, cols = 0;
+    for (int i = 0; i < d->f->n_of; i++) {
+        const struct ap_selection *of = &d->f->of[i];
+        int64_t last = of->ranged || of->last - of->first <= 2 ? of->last : of->first + 2;
+        AP_TRY(find_layer(d->e, d->s, &d->f->at, of->pop, &way, &layer));
+        for (int64_t k = of->first - (i == 0); k < last && row < 8; k++) {
+            int col = 0, first = d->n_panels;
+            const struct ap_selection output = {way.layer[way.n].pop, 0, 0, 1, true};
+            for (int b = 0; b < d->s->n_block && col < 6; b++) {
+                bool drawn = false;
+                if (d->f->during[b] && k < of->first)
+                    AP_TRY(trace_panel(d, &output, 0, b, row, col, &drawn));
+                else if (d->f->during[b])
+                    AP_TRY(cancellation_panel(d, &way, layer, k, b, row, col, &drawn));
+                col += drawn;
+            }
+            share_y(d, first);
+            cols = col > cols ? col : cols;
+            row += col > 0;
+        }
+    }
+    bool whole = d->f->n_of && feedback_learns(d->s, &way.layer[layer]);
+    snprintf(
+        d->subtitle, sizeof d->subtitle,
+        whole
+            ? "feedback learns here, and the log does not hold it at every moment: the sum alone"
+            : "apical = top-down feedback + lateral inhibition, which predicts it; drawn with the sign that "
+              "cancels");
+    return finish_maps(d, path, row, cols, "What the interneurons cancel, and what is left: the error");
 }

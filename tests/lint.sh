@@ -9,7 +9,7 @@ say() {
 
 # 1. Format.
 if command -v clang-format >/dev/null 2>&1; then
-    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c; do
+    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c; do
         clang-format "$file" | cmp -s - "$file" || say "$file: run clang-format -i on it"
     done
 else
@@ -23,7 +23,7 @@ only() { # pattern, files
         case " $2 " in *" $file "*) ;; *) say "src/$file includes <$1>; only $2 may" ;; esac
     done
 }
-only 'cvode/|sundials|sunlinsol|sunnonlinsol|nvector' "vec.c vec.h integrate.c manifest.c"
+only 'cvodes?/|sundials|sunlinsol|sunnonlinsol|nvector' "vec.c vec.h integrate.c adjoint.c manifest.c"
 only 'hdf5' "sonata.c"
 only 'png.h' "pngout.c"
 only 'yaml.h' "yamlin.c"
@@ -46,11 +46,11 @@ levels='0 err
 9 circuit synapse
 10 noise afferent intervene
 11 rhs
-12 vec integrate plasticity analysis
+12 vec integrate plasticity analysis adjoint
 13 runlog
 14 record series residual export
 15 sim manifest figure
-16 drawing
+16 drawing checkpoint
 17 run info errortable
 18 cmd main'
 level_of() {

@@ -21,6 +21,9 @@ integrator: {kind: bdf, rtol: 1e-9, atol: 1e-12}
 probes:
   - {kind: apical-angle, of: hidden1.pyr}
   - {kind: gradient-angle, projection: forward1}
+  - {kind: ngrad-angle, of: hidden1.pyr}
+  - {kind: change-angle, projection: forward1}
+  - {kind: adjoint-angle, projection: forward1}
 YAML
 says() { # text, exit code, command...
     text=$1 expected=$2
@@ -33,7 +36,7 @@ below() { awk -v x="$1" -v y="$2" 'BEGIN {exit !(x != "nan" && x + 0 < y)}'; }
 
 check "it runs" says "means over 4 presentations with teacher, of 5 analysed, of 5" 0 \
     "$APICAL" errors "$circuit" --out "$work/a"
-for file in errors.csv errors.h5 errors-angles.png errors-scatter.png; do
+for file in errors.csv errors.h5 errors-angles.png errors-scatter.png errors-maps.png; do
     check "$file is there and named" [ -s "$work/a/$file" ] && grep -q "file $work/a/$file" "$scratch"
 done
 check "its log is gone" [ ! -e "$work/a/errors.log" ]
@@ -59,9 +62,20 @@ with h5py.File(work + "/a/errors.h5") as f, h5py.File(work + "/run/probes.h5") a
             assert same(float(row[name]), group[name][i // 3]), name
     g = f["hidden1_pyr"]
     probes = {k: v[:] for k, v in p["probes"].items()}
-    for name, column in (("apical-angle", "apical_angle"), ("gradient-angle", "gradient_angle")):
-        key = [k for k in probes if k.startswith(name)][0]
-        assert all(same(a, b) for a, b in zip(probes[key], g[column][:])), name
+    for name, column in (("apical-angle", "apical_angle"), ("gradient-angle", "gradient_angle"),
+                         ("ngrad-angle", "ngrad_angle"), ("change-angle", "change_angle"),
+                         ("adjoint-angle", "change_adjoint_angle")):
+        key = min(k for k in probes if k.startswith(name))
+        assert all(same(a, b) for a, b in zip(probes[key], g[column][:])), (name, sorted(probes))
+    for layer in ("hidden1_pyr", "hidden2_pyr", "output"): # of the last presentation
+        change, backprop, adjoint = (f[layer][m][:] for m in ("change", "backprop_gradient", "adjoint_gradient"))
+        angle = lambda a, b: math.degrees(math.acos((a * b).sum() / numpy.linalg.norm(a) / numpy.linalg.norm(b)))
+        for a, b, column in ((change, -backprop, "change_angle"), (change, -adjoint, "change_adjoint_angle"),
+                             (adjoint, backprop, "adjoint_angle")):
+            assert abs(angle(a, b) - f[layer][column][-1]) < 1e-5, (layer, column)
+        assert f[layer]["adjoint_angle"][-1] < 10, layer # transients make the change itself another matter
+        ratio = numpy.linalg.norm(adjoint) / numpy.linalg.norm(backprop)
+        assert abs(ratio / f[layer]["adjoint_ratio"][-1] - 1) < 1e-12 and 0.9 < ratio < 1.1
     a, b = g["apical"][:], g["backprop"][:]
     assert a.shape == (5, 9) and numpy.allclose(a, g["topdown"][:] + g["lateral"][:], atol=1e-14)
     assert numpy.isnan(b[0]).all() and not numpy.isnan(b[1:]).any()
@@ -85,6 +99,27 @@ check "a probe of no matrix" says "is no matrix of the feedforward network" 2 \
     "$APICAL" check "$circuit" --set probes.1.projection=feedback1
 check "a probe of a matrix without rule" says "has no plasticity rule" 2 \
     "$APICAL" check "$circuit" --set "microcircuit.plasticity.forward=0 /ms"
+"$APICAL" errors "$work/run" --out "$work/d" --no-figures >"$scratch" 2>&1
+check "a run is repeated to its digest" grep -qx "digest $digest, that of the run" "$scratch"
+check "with the same numbers" cmp -s "$work/a/errors.csv" "$work/d/errors.csv"
+"$APICAL" errors "$work/run" --set seed=6 --out "$work/e" --no-figures >"$scratch" 2>&1
+check "overrides are another run" grep -q "warning: $work/run has the digest $digest" "$scratch"
+check "a run's final weights, in its last block with teacher" says "of 2 analysed, of 2" 0 \
+    "$APICAL" errors "$work/run" --weights final --presentations 2 --out "$work/f" --no-figures
+check "the circuit's own weights are the initial ones" cmp -s "$work/g/errors.csv" "$work/h/errors.csv" <<EOF
+$("$APICAL" errors "$work/run" --weights initial --block learning --out "$work/g" --no-figures 2>&1)
+$("$APICAL" errors "$circuit" --block learning --out "$work/h" --no-figures 2>&1)
+EOF
+check "the final weights are others" sh -c "! cmp -s '$work/f/errors.csv' '$work/b/errors.csv'"
+check "weights that the log does not hold" says "no weights 'middle'" 2 \
+    "$APICAL" errors "$work/run" --weights middle --out "$work/i"
+check "weights of a circuit file" says "--weights needs the folder of a run" 2 \
+    "$APICAL" errors "$circuit" --weights final --out "$work/i"
+check "a folder without a run" says "a/circuit.yaml" 3 "$APICAL" errors "$work/a" --out "$work/i"
+check "other layers" says "has 9 x 6 weights in the log" 2 \
+    "$APICAL" errors "$work/run" --weights final --set populations.hidden1.pyr.size=8 --out "$work/i"
+check "no adjoint, no column" "$APICAL" errors "$circuit" --no-adjoint --out "$work/j" --no-figures
+check "it is nan" [ "$(awk -F, 'NR == 5 {print $19}' "$work/j/errors.csv")" = nan ]
 for threads in 1 2; do
     "$APICAL" errors "$circuit" --out "$work/t$threads" --threads $threads >/dev/null 2>&1
 done

@@ -115,6 +115,70 @@ static double noise_sd(const char *integrator, double sigma)
     return sqrt(sum / 24000);
 }
 
+static double size_of(const struct harness *h, const char *pop)
+{
+    size_t n;
+    const double *v = harness_potential(h, pop, "apical", &n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += v[i] * v[i];
+    return sqrt(sum);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Self-prediction is a property of the steady state: when the pattern switches, without teacher, the top hidden layer
+ * stays silent, as output and interneurons follow the same equation, and the one below answers with a transient.
+ * Medians of the peaks over draws of weights and patterns. */
+static void transients(const char *conductance, double reference)
+{
+    enum { DRAWS = 21 };
+    double peak[3][DRAWS] = {{0}};
+    for (uint64_t seed = 0; seed < DRAWS; seed++) {
+        char text[1024];
+        snprintf(
+            text, sizeof text,
+            "version: 1\nname: switch\nseed: %llu\nmicrocircuit:\n  layers: [6, 12, 10, 4]\n"
+            "  conductance: %s\n  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
+            "stimuli:\n  one: {of: input, kind: random, range: [0, 1]}\n"
+            "  two: {of: input, kind: random, range: [0, 1]}\n  goal: {of: target, kind: random}\n"
+            "schedule:\n"
+            "  - {name: before, presentations: 1, duration: 800 ms, teacher: off, present: [one, goal]}\n"
+            "  - {name: after, presentations: 600, duration: 0.1 ms, teacher: off, present: [two, goal]}\n"
+            "integrator: {kind: bdf, rtol: 1e-10, atol: 1e-13}\n",
+            (unsigned long long)seed, conductance);
+        struct harness h;
+        harness_open(&h, text, NULL, 0);
+        harness_block(&h, 0);
+        for (uint64_t k = 0; k < 600; k++) {
+            if (ap_sim_present(h.e, &h.x, 1, k) != AP_OK)
+                harness_fail(&h);
+            peak[1][seed] = fmax(peak[1][seed], size_of(&h, "hidden1.pyr"));
+            peak[2][seed] = fmax(peak[2][seed], size_of(&h, "hidden2.pyr"));
+        }
+        harness_close(&h);
+    }
+    for (int k = 1; k < 3; k++)
+        qsort(peak[k], DRAWS, sizeof(double), by_size);
+    print_message("switch of pattern: hidden 1 peaks at %.4f (median of %d draws, %.4f to %.4f), hidden 2 at "
+                  "most %.1e\n",
+                  peak[1][DRAWS / 2], DRAWS, peak[1][0], peak[1][DRAWS - 1], peak[2][DRAWS - 1]);
+    assert_true(peak[2][DRAWS - 1] < 1e-7);
+    assert_true(fabs(peak[1][DRAWS / 2] / reference - 1) < 0.5);
+}
+
+static void test_transients(void **state)
+{
+    (void)state;
+    transients("{leak: 0.1 /ms, basal: 1 /ms, apical: 0.8 /ms, dendrite: 1 /ms, nudge: 0.8 /ms}", 0.016);
+    transients("{leak: 0.03 /ms, basal: 0.1 /ms, apical: 0.06 /ms, dendrite: 0.1 /ms, nudge: 0.06 /ms}",
+               0.011);
+}
+
 static void test_noise(void **state)
 {
     (void)state;
@@ -233,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_self_predicting_state),
         cmocka_unit_test(test_exact_relations),
+        cmocka_unit_test(test_transients),
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_held_weights_approach_coupled),
         cmocka_unit_test(test_held_weights_keep_the_steps),

@@ -42,7 +42,7 @@ static void compare(const char *lowpass, bool euler)
         memcpy(w, p->w, sizeof w);
         if (p->d)
             memcpy(d, p->d, sizeof d);
-        ap_rhs_begin(r);
+        ap_rhs_begin(r, r->now.plastic);
         double t = 0;
         for (int i = 0; i < ROWS; i++)
             post[i] = draw((uint64_t)i + 77);

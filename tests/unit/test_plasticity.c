@@ -33,7 +33,7 @@ static void open_frozen(struct harness *h, const char *lowpass)
 static void steps(struct harness *h, double *total, int n)
 {
     struct ap_plasticity *x = &h->x.plasticity;
-    ap_rhs_begin(&h->x.rhs);
+    ap_rhs_begin(&h->x.rhs, h->x.rhs.now.plastic);
     ap_rhs_eval(&h->x.rhs, 0, h->x.g.y, NULL);
     ap_plasticity_begin(x, 0);
     *total = 0;
@@ -112,7 +112,7 @@ static void test_euler_step(void **unused)
     for (int i = 0; i < IN * OUT; i++)
         d0[i] = p->d[i] = 0.1 * sin(i);
     memcpy(w0, p->w, sizeof w0);
-    ap_rhs_begin(&h.x.rhs);
+    ap_rhs_begin(&h.x.rhs, h.x.rhs.now.plastic);
     ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
     ap_rhs_signals(&h.x.rhs);
     ap_plasticity_euler(&h.x.plasticity, 0.1, 0.1);

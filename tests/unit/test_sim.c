@@ -162,6 +162,60 @@ static void test_gate_of_the_teacher(void **unused)
     assert_true(u[0][0] == u[1][0] && u[1][1] - u[0][1] > 1);
 }
 
+/* A presentation with a learning lag is the same as one without plasticity, followed by one with it. */
+static void test_learning_lag(void **unused)
+{
+    (void)unused;
+    static const char LAG[] =
+        "version: 1\nname: lag\nseed: 4\nmicrocircuit:\n  layers: [6, 5, 3]\n  transfer: logistic\n"
+        "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
+        "  plasticity: {forward: 0.05 /ms, interneuron: 0.05 /ms, lateral: 0.05 /ms%s}\n"
+        "stimulus: {kind: random, patterns: 1, smoothing: 3 ms}\n"
+        "target: {kind: random, patterns: 1, smoothing: 3 ms}\n"
+        "schedule:\n"
+        "  - {name: first, presentations: 1, duration: 8 ms, plasticity: off}\n"
+        "  - {name: then, presentations: 1, duration: 12 ms}\n"
+        "  - {name: whole, presentations: 1, duration: 20 ms, learning-lag: 8 ms}\n"
+        "integrator: {kind: %s, weights: %s, step: 0.1 ms, rtol: 1e-10, atol: 1e-12}\n";
+    static const struct {
+        const char *lowpass, *kind, *weights;
+        double tolerance;
+    } WAY[] = {{"", "bdf", "held", 1e-8},
+               {", lowpass: 30 ms", "bdf", "held", 1e-8},
+               {", lowpass: 30 ms", "bdf", "coupled", 1e-8},
+               {", lowpass: 30 ms", "euler", "held", 1e-13}};
+    for (size_t w = 0; w < sizeof WAY / sizeof *WAY; w++) {
+        struct harness a, b;
+        char text[2048];
+        double moved = 0, worst = 0;
+        snprintf(text, sizeof text, LAG, WAY[w].lowpass, WAY[w].kind, WAY[w].weights);
+        harness_open(&a, text, NULL, 0);
+        harness_open(&b, text, NULL, 0);
+        double start = harness_projection(&a, "forward1")->w[0];
+        harness_block(&a, 0);
+        ap_sim_settle(&a.x);
+        assert_true(harness_projection(&a, "forward1")->w[0] == start);
+        harness_block(&a, 1);
+        harness_block(&b, 2);
+        ap_sim_settle(&a.x);
+        ap_sim_settle(&b.x);
+        for (int i = 0; i < a.x.c->n_proj; i++) {
+            const struct ap_proj *p = &a.x.c->proj[i], *q = &b.x.c->proj[i];
+            for (size_t k = 0; p->w && k < p->rows * p->cols; k++)
+                worst = fmax(worst, fabs(p->w[k] - q->w[k]));
+            if (p->plastic)
+                moved = fmax(moved, fabs(p->w[0] - start));
+        }
+        for (size_t i = 0; i < a.x.c->n_membrane; i++)
+            worst = fmax(worst, fabs(a.x.g.y[i] - b.x.g.y[i]));
+        if (!(worst < WAY[w].tolerance))
+            fail_msg("%s, %s: the two ways differ by %.2e", WAY[w].kind, WAY[w].weights, worst);
+        assert_true(moved > 1e-3);
+        harness_close(&a);
+        harness_close(&b);
+    }
+}
+
 static void test_a_potential_that_runs_away(void **unused)
 {
     (void)unused;
@@ -271,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_recording_changes_nothing),
         cmocka_unit_test(test_numbers_of_presentations_and_patterns),
         cmocka_unit_test(test_gate_of_the_teacher),
+        cmocka_unit_test(test_learning_lag),
         cmocka_unit_test(test_a_potential_that_runs_away),
         cmocka_unit_test(test_too_many_steps),
         cmocka_unit_test(test_stop_after),

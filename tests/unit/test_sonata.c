@@ -130,7 +130,7 @@ static void test_report_is_read_by_both_readers(void **unused)
     for (int i = 0; i < 43 * 70000; i++)
         assert_true(large[i] == i / 70000 * 1000.0 + i % 70000);
     ap_mem_free(large);
-    assert_int_equal(access(in_folder("report.h5.tmp"), F_OK), -1);
+    assert_int_equal(access(in_folder(".apical-0.tmp"), F_OK), -1);
 }
 
 /* Frames given one at a time or many at once make the same file up to its chunks. */
@@ -249,7 +249,7 @@ static void test_bad_descriptions_are_refused(void **unused)
     ap_mem_fail_at(0, false);
     ap_sonata_discard(s);
     assert_int_equal(access(in_folder("bad.h5"), F_OK), -1);
-    assert_int_equal(access(in_folder("bad.h5.tmp"), F_OK), -1);
+    assert_int_equal(access(in_folder(".apical-0.tmp"), F_OK), -1);
     ap_sonata_discard(NULL);
     assert_int_equal(ap_sonata_create(e, in_folder("no/such/folder.h5"), &s), AP_EIO);
     assert_null(s);

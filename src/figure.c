@@ -195,7 +195,7 @@ enum ap_code ap_figure_draw(struct ap_err *e, const struct ap_run *run, const ch
             struct ap_figure_spec one = f;
             one.of = &s->report[r].of[i];
             one.n_of = 1;
-            if (!row->check || row->check(NULL, s, &one) == AP_OK)
+            if (!row->check || row->check(NULL, s, &one) == AP_OK) /* what it can be drawn of */
                 of[f.n_of++] = s->report[r].of[i];
         }
     if (row->check)

@@ -58,11 +58,9 @@ static int dispatch(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0)
             return VERBS[i].run(argc - 1, argv + 1);
-    fprintf(
-        stderr,
-        "apical: there is no verb '%s'\n    hint: one of: run, resume, check, render, readout, errors, info, "
-        "version\n",
-        argv[1]);
+    fprintf(stderr, "apical: there is no verb '%s'\n    hint: one of: ", argv[1]);
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(stderr, "%s%s", VERBS[i].name, i + 1 < N_VERBS ? ", " : "\n");
     return AP_EUSAGE;
 }
 

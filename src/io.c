@@ -156,8 +156,8 @@ enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *fo
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t limit, char **data,
-                              size_t *size)
+static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t limit, bool start,
+                              char **data, size_t *size)
 {
     struct stat st;
     int n;
@@ -166,10 +166,10 @@ static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t
         return failed(e, path, "stat", NULL);
     if (!S_ISREG(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "name a regular file", "%s: not a regular file", path);
-    if ((uintmax_t)st.st_size > limit)
+    if ((uintmax_t)st.st_size > limit && !start)
         return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
                           (intmax_t)st.st_size, limit);
-    size_t length = (size_t)st.st_size;
+    size_t length = (uintmax_t)st.st_size > limit ? limit : (size_t)st.st_size;
     char *bytes = ap_mem_array(e, length + 1, 1, path);
     if (!bytes)
         return AP_EMEMORY;
@@ -190,16 +190,27 @@ static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t
     return AP_OK;
 }
 
-enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size)
+static enum ap_code read_file(struct ap_err *e, const char *path, size_t limit, bool start, char **data,
+                              size_t *size)
 {
     *data = NULL;
     *size = 0;
     int fd = open_file(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return failed(e, path, "open", NULL);
-    enum ap_code code = read_open(e, fd, path, limit, data, size);
+    enum ap_code code = read_open(e, fd, path, limit, start, data, size);
     close_file(fd, path);
     return code;
+}
+
+enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size)
+{
+    return read_file(e, path, limit, false, data, size);
+}
+
+enum ap_code ap_io_read_start(struct ap_err *e, const char *path, size_t most, char **data, size_t *size)
+{
+    return read_file(e, path, most, true, data, size);
 }
 
 /* ---- writing --------------------------------------------------------------------------------------- */

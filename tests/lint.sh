@@ -9,7 +9,7 @@ say() {
 
 # 1. Format.
 if command -v clang-format >/dev/null 2>&1; then
-    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c; do
+    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c tests/fuzz/*.[ch]; do
         clang-format "$file" | cmp -s - "$file" || say "$file: run clang-format -i on it"
     done
 else

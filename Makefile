@@ -14,6 +14,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -
 NUMERIC := -ffp-contract=off -fno-fast-math -fno-math-errno
 FLAGS.release := -O3 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAP_NO_CLONES
+FLAGS.tsan    := -O1 -g -fsanitize=thread -DAP_NO_CLONES
 FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
 CFLAGS  ?=
 ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
@@ -29,7 +30,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,6 +87,14 @@ fuzz:             ## libFuzzer on the four readers, two hours each (FUZZ_SECONDS
 $(OBJ)/tests/apical-faults: tests/faults/door.c $(CMDOBJ) $(OBJ)/libapical.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src $< $(CMDOBJ) $(OBJ)/libapical.a $(LIBS) -o $@
 
+tsan:             ## races: shipped circuits with 4 threads under clang's ThreadSanitizer, which knows OpenMP through Archer
+	$(Q)sh .ci/setup.sh tsan && $(MAKE) --no-print-directory MODE=tsan CC=clang WARN= build/tsan/apical
+	$(Q)sh tests/tsan.sh
+
+coverage: data    ## lines of each file that the quick tests reach, in a table; files that must be reached in full
+	$(Q)rm -f $(BUILD)/coverage/*.gcda
+	$(Q)$(MAKE) --no-print-directory MODE=coverage test; PYTHON=$(PYTHON) sh tests/coverage.sh
+
 asan: data        ## the whole quick suite under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan test
 
@@ -97,6 +106,9 @@ faults: all       ## every system call and allocation fails or is killed, in tur
 kills: all        ## 1,000 kills at random moments and 10,000 power losses
 	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
 	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh kills
+
+promises:         ## the table of promises in the README, from the last figures of the tests
+	$(Q)sh tests/promises.sh --write $(BUILD)/promises.log
 
 lint:             ## format, include laws, name prefixes, file sizes, complete descriptor rows
 	$(Q)PYTHON=$(PYTHON) sh tests/lint.sh

@@ -6,7 +6,7 @@ need="gcc make pkg-config libsundials-dev libpng-dev libyaml-dev libhdf5-dev lib
  python3 python3-numpy python3-h5py python3-matplotlib jupyter-nbconvert python3-nbclient python3-ipykernel"
 case ${1:-} in
 fuzz) need="$need clang libclang-rt-14-dev" ;;
-tsan) need="$need valgrind" ;;
+tsan) need="$need clang libclang-rt-14-dev libomp-14-dev" ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -241,8 +241,8 @@ static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
     const char *name = slash ? folder : ".";
     int fd = open_file(name, O_RDONLY | O_DIRECTORY), n;
     if (fd < 0)
-        return errno == EACCES ? AP_OK
-                               : failed(e, name, "open", NULL); /* write-only folder: not ours to sync */
+        return errno == EACCES ? AP_OK /* may be written, not read */
+                               : failed(e, path, "open the folder of", NULL);
     CALL(n, -1, ask(AP_IO_SYNC_FOLDER, name, NULL, NULL, 0), fsync(fd));
     /* some file systems refuse to sync a folder; the rename itself is still atomic */
     enum ap_code code =
@@ -251,7 +251,7 @@ static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
     return code;
 }
 
-enum { TEMPORARIES = 10000 };
+enum { TEMPORARIES = 1000 };
 static const char BEFORE[] = ".apical-", AFTER[] = ".tmp";
 
 /* A new empty file beside `path`, open for writing; -1 after a failure. */

@@ -6,10 +6,10 @@ case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
 steps="31 41 23 67"
 case "$APICAL" in */asan/*) steps="131 171 97 5" ;; esac
 part() { # part, options...
-    "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/out" 2>&1
+    "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/part" 2>&1
     code=$?
-    cat "$work/out"
-    line=$(tail -n 1 "$work/out")
+    cat "$work/part"
+    line=$(tail -n 1 "$work/part")
     passed=$((passed + $(echo "$line" | awk '{print $1 + 0}'))) failed=$((failed + $(echo "$line" | awk '{print $3 + 0}')))
     [ "$code" -ne 0 ] && [ "${line#* 0 failed}" != "$line" ] && failed=$((failed + 1))
 }

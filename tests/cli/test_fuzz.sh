@@ -10,6 +10,7 @@ for target in circuit idx runlog checkpoint; do
     check "$target: $(tail -n 1 "$work/out")" [ $? -eq 0 ]
     n=$(awk 'END {print $1 + 0}' "$work/out")
     check "$target: every file" [ "$n" -eq "$(find "$@" -maxdepth 1 -type f | wc -l)" ]
-    echo "promise: corpus of $target: $n files"
+    files=$((${files:-0} + n))
 done
+echo "promise: corpus: $files files: $failed wrong"
 finish

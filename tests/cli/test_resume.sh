@@ -59,6 +59,8 @@ check "regression, softplus" legs circuits/regression.yaml "$quick --set schedul
 check "interventions" legs $a "$short --stop-after 8 --set 'interventions=[{name: x, kind: shuffle, projection: feedback1}]'" 2 3
 [ -s data/mnist/train-images-idx3-ubyte ] && check "mnist" legs circuits/mnist_small.yaml "$quick --stop-after 4 --no-figures" 1 2
 
+echo "promise: resume: $passed circuits and settings, each stopped and killed on the way: $failed differ"
+
 # ---- the comparison notices
 rm -rf "$work/other" && cp -r "$work/straight" "$work/other"
 check "it finds equal what is equal" same "$work/straight" "$work/other"

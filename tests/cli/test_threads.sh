@@ -45,4 +45,5 @@ check "figures and progress" same "$reference" "$(sed -n 's/^digest //p' "$work/
 check "the seed matters" [ "$reference" != "$(digest $circuit 304 --set seed=2)" ]
 check "seed 0 is a seed" [ "$(digest $circuit 4 --set seed=0)" != "$(digest $circuit 4 --set seed=1)" ]
 LC_ALL=C.UTF-8 TZ=Asia/Tokyo check "environment" same "$reference" "$(cd / && cd - >/dev/null && digest $circuit 304)"
+echo "promise: threads: $((passed + failed)) comparisons of digests, 1 to 8 threads: $failed differ"
 finish

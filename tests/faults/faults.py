@@ -74,6 +74,7 @@ os.environ["ASAN_OPTIONS"] = "exitcode=99:allocator_may_return_null=1"
 work = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 os.chdir(work)
 passed = failed = 0
+faults = runs = 0  # what was done, for the last lines
 QUICK = ["--progress", "none"]
 OFTEN = ["--checkpoint-every", "1e-9"]
 
@@ -146,12 +147,14 @@ def straight_of(name):
 
 
 def io_faults(name):
+    global faults
     straight, calls, _ = straight_of(name)
     kinds = ["ENOSPC", "ENOSPC:ever", "EIO", "EIO:ever", "EDQUOT", "PART", "PART:ever", "EINTR"]
     for k, kind in enumerate(kinds):
         for n in range(1 + (k * 7) % args.every, calls + 1, args.every):
             fresh()
             what = f"{name}, call {n}: {kind}:"
+            faults += 1
             code, _, stderr = call([door] + run_of(name) + OFTEN, io=f"{n}:{kind}")
             if code == 0:
                 d = differences(content("out"), straight)
@@ -162,10 +165,10 @@ def io_faults(name):
             check(code == 3 and len(lines) == 1 and ("out" in lines[0] or ".yaml" in lines[0] or "images" in lines[0]),
                   what, code, stderr)
             restore(name, straight, what)
-    print(f"promise: files that fail, {name}: {len(kinds)} kinds x {calls} system calls / {args.every}")
 
 
 def memory_faults(name):
+    global faults
     straight, _, mem = straight_of(name)
     shutil.rmtree("kept", ignore_errors=True)
     code, _, stderr = call([door] + run_of(name, "kept") + OFTEN, presentation="2:stop")
@@ -182,7 +185,6 @@ def memory_faults(name):
         "errors": ["errors", f"{name}.yaml", "--out", "errors", "--no-figures"],
         "info": ["info", "rule"],
     }
-    places = 0
 
     def once(verb, command, **faults):
         for folder in ("out", "drawn", "errors"):
@@ -203,15 +205,16 @@ def memory_faults(name):
                 check(code == 5 and len(errors_in(stderr)) == 1, what, code, stderr)
                 if verb in ("run", "resume"):
                     restore(name, straight, what)
-                places += 1
-    print(f"promise: memory that fails, {name}: {places} failures, once and for ever, in {len(verbs)} commands")
+                faults += 1
 
 
 def call_kills(name):
+    global faults
     straight, calls, _ = straight_of(name)
     for n in range(1, calls + 1, args.every):
         fresh()
         what = f"{name}, killed before call {n}:"
+        faults += 2
         code, _, stderr = call([door] + run_of(name) + OFTEN, io=f"{n}:KILL")
         if check(code == -signal.SIGKILL, what, code, stderr):
             restore(name, straight, what)
@@ -220,15 +223,13 @@ def call_kills(name):
         if os.path.exists("out/circuit.yaml"):
             call([door, "resume", "out"] + QUICK + OFTEN, io=f"{n}:KILL")
             restore(name, straight, what + " while resuming")
-    print(f"promise: kill -9 at system calls, {name}: {calls} calls / {args.every}, running and resuming")
 
 
 def random_kills(name):
     straight, _, _ = straight_of(name)
+    global faults, runs
     rng = random.Random(args.seed)
-    longest, kills, runs = 0.05, 0, 0
-    start = time.monotonic()
-    call([program] + run_of(name) + OFTEN)
+    longest, kills = 0.05, 0
     while kills < args.count:
         fresh()
         runs += 1
@@ -249,7 +250,7 @@ def random_kills(name):
             elif os.path.exists("out/manifest.json"):
                 command = [program] + run_of(name) + ["--overwrite"]
         restore(name, straight, f"{name}, random kills, run {runs} of seed {args.seed}:")
-    print(f"promise: kill -9 at random, {name}: {kills} kills of {runs} runs")
+    faults += kills
 
 
 try:
@@ -263,5 +264,11 @@ try:
 finally:
     os.chdir("/")
     shutil.rmtree(work, ignore_errors=True)
+where = "every place" if args.every == 1 else f"one place in {args.every}"
+print(f"promise: {args.part}{os.environ.get('PROMISE', '')}:", {
+    "io": f"{faults} failures, {where} x 8 kinds, {len(CIRCUITS)} circuits: {failed} wrong",
+    "memory": f"{faults} failures, {where}, 7 commands, {len(CIRCUITS)} circuits: {failed} wrong",
+    "calls": f"{faults} kills, {where}, running and resuming: {failed} differences",
+    "kills": f"{faults} kills in {runs} runs: {failed} differences"}[args.part])
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

@@ -18,7 +18,9 @@ for target in "$@"; do
         tail -n 40 "$BUILD/fuzz/$target.log"
     fi
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$BUILD/fuzz/$target.log")
-    echo "promise: fuzz $target: ${runs:-?} inputs in $seconds s, $failed failures so far"
+    echo "$target: ${runs:-?} inputs"
+    all="${all:-}${all:+, }${runs:-?} $target"
 done
+echo "promise: fuzz: $seconds s each, inputs: $all: $failed failures" | tee -a "$BUILD/promises.log"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

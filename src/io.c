@@ -232,9 +232,8 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
 /* Names in the folder of `path` last from here on. */
 static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
 {
-    char folder[AP_ERR_PATH + 32];
-    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
-        return too_long(e, path);
+    char folder[AP_ERR_PATH];
+    snprintf(folder, sizeof folder, "%s", path); /* fits: whoever comes here has checked it */
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
@@ -320,8 +319,16 @@ enum ap_code ap_io_reserve(struct ap_err *e, const char *path, char temporary[AP
 
 enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path)
 {
+    if (strlen(path) >= AP_ERR_PATH) {
+        remove_file(temporary);
+        return too_long(e, path);
+    }
     int fd = open_file(temporary, O_RDWR);
-    return fd < 0 ? failed(e, temporary, "open again", NULL) : settle(e, fd, temporary, path, AP_OK);
+    if (fd >= 0)
+        return settle(e, fd, temporary, path, AP_OK);
+    enum ap_code code = failed(e, path, "open again", NULL);
+    remove_file(temporary);
+    return code;
 }
 
 enum ap_code ap_io_remove(struct ap_err *e, const char *path)
@@ -354,12 +361,13 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];
     struct stat st;
+    int n;
     if (!*path)
         return ap_err_add(e, AP_EIO, NULL, "choose a folder with --out", "the name of the folder is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return too_long(e, path);
-    for (size_t n = strlen(part); n > 1 && part[n - 1] == '/';) /* its parent is what holds the name */
-        part[--n] = 0;
+    for (size_t end = strlen(part); end > 1 && part[end - 1] == '/';) /* its parent is what holds the name */
+        part[--end] = 0;
     for (char *c = part + 1; *c; c++)
         if (*c == '/') {
             *c = 0;
@@ -367,7 +375,8 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
             *c = '/';
         }
     AP_TRY(make_one(e, part));
-    if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
+    CALL(n, -1, ask(AP_IO_STAT, part, NULL, NULL, 0), stat(part, &st));
+    if (n != 0 || !S_ISDIR(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
                           "%s: is there and is not a folder", path);
     return AP_OK;

@@ -3,8 +3,8 @@
 . tests/cli/lib.sh
 door=${APICAL%apical}tests/apical-faults
 case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
-steps="31 41 23 67"
-case "$APICAL" in */asan/*) steps="131 171 97 5" ;; esac
+steps="31 41 23 67 4"
+case "$APICAL" in */asan/* | */coverage/*) steps="131 171 97 5 20" ;; esac
 part() { # part, options...
     "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/part" 2>&1
     code=$?
@@ -18,6 +18,7 @@ part io --every "$1"
 part memory --every "$2"
 part calls --every "$3"
 part kills --count "$4"
+part room --every "$5"
 
 says() { # text, exit code, command...
     text=$1 expected=$2

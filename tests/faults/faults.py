@@ -5,10 +5,11 @@ Usage: faults.py PROGRAM DOOR PART [--every N] [--count N] [--seed N]
   memory  the Nth allocation fails, once and for ever, in check, run, resume, render, errors
   calls   kill -9 before the Nth system call on a file, which is after the one before
   kills   kill -9 at random moments, up to five in a row
+  room    no file may grow beyond so many bytes, HDF5 files included: from 256 bytes upwards until the run succeeds
 Every time: the right exit code, one line, and a resumed run with the bytes of a run that nothing happened to.
 --every N: only every Nth place (all when absent). The last line is "N passed, N failed".
 """
-import argparse, os, random, shutil, signal, subprocess, sys, tempfile, time
+import argparse, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
 
 CIRCUITS = {
     "held": """version: 1
@@ -61,7 +62,7 @@ IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2]) + b"abcdefgh"
 p = argparse.ArgumentParser()
 p.add_argument("program")
 p.add_argument("door")
-p.add_argument("part", choices=["io", "memory", "calls", "kills"])
+p.add_argument("part", choices=["io", "memory", "calls", "kills", "room"])
 p.add_argument("--every", type=int, default=1)
 p.add_argument("--count", type=int, default=200)
 p.add_argument("--seed", type=int, default=1)
@@ -225,6 +226,30 @@ def call_kills(name):
             restore(name, straight, what + " while resuming")
 
 
+def room(name):
+    global faults
+    straight, _, _ = straight_of(name)
+    largest = max(len(d) for d in straight.values())
+    limit = 256
+    while limit < largest * 1.2:
+        fresh()
+        what = f"{name}, files of at most {limit} bytes:"
+
+        def confine(limit=limit):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        r = subprocess.run([program] + run_of(name) + OFTEN, preexec_fn=confine, restore_signals=False, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        faults += 1
+        if r.returncode == 0:
+            check(not differences(content("out"), straight), what, "exit 0, but the files differ")
+        else:
+            check(r.returncode == 3 and len(errors_in(r.stderr)) == 1, what, r.returncode, r.stderr)
+            restore(name, straight, what)
+        limit = int(limit * (1 + 0.1 * args.every))
+
+
 def random_kills(name):
     straight, _, _ = straight_of(name)
     global faults, runs
@@ -260,7 +285,7 @@ try:
         with open(f"{name}.yaml", "w") as f:
             f.write(text)
     for name in args.circuits.split(","):
-        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills}[args.part](name)
+        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills, "room": room}[args.part](name)
 finally:
     os.chdir("/")
     shutil.rmtree(work, ignore_errors=True)
@@ -268,6 +293,7 @@ where = "every place" if args.every == 1 else f"one place in {args.every}"
 print(f"promise: {args.part}{os.environ.get('PROMISE', '')}:", {
     "io": f"{faults} failures, {where} x 8 kinds, {len(CIRCUITS)} circuits: {failed} wrong",
     "memory": f"{faults} failures, {where}, 7 commands, {len(CIRCUITS)} circuits: {failed} wrong",
+    "room": f"{faults} sizes at which files stop growing, HDF5 among them: {failed} wrong",
     "calls": f"{faults} kills, {where}, running and resuming: {failed} differences",
     "kills": f"{faults} kills in {runs} runs: {failed} differences"}[args.part])
 print(f"{passed} passed, {failed} failed")

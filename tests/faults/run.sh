@@ -14,6 +14,7 @@ case ${1:-} in
 faults)
     part release io
     part release calls
+    part release room
     part asan memory
     ;;
 kills)

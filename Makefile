@@ -14,6 +14,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -
 NUMERIC := -ffp-contract=off -fno-fast-math -fno-math-errno
 FLAGS.release := -O3 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAP_NO_CLONES
+FLAGS.tsan    := -O1 -g -fsanitize=thread -DAP_NO_CLONES
 FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
 CFLAGS  ?=
 ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
@@ -29,7 +30,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -59,10 +60,40 @@ test: all data    ## every quick test; ends in a line "N passed, N failed"
 	$(Q)$(MAKE) --no-print-directory MODE=$(MODE) tests-built
 	$(Q)OBJ=$(OBJ) APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/run.sh
 
-tests-built: $(UNIT) $(PROPS) $(OBJ)/apical $(OBJ)/tests/apical-faults
+FUZZ    := circuit idx runlog checkpoint
+REPLAY  := $(FUZZ:%=$(OBJ)/tests/replay_%)
+tests-built: $(UNIT) $(PROPS) $(OBJ)/apical $(OBJ)/tests/apical-faults $(REPLAY)
+
+$(OBJ)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(OBJ)/libapical.a
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(ALLFLAGS)) -iquote src -iquote tests/fuzz $< tests/fuzz/replay.c $(OBJ)/libapical.a $(LIBS) -o $@
+
+# clang's libFuzzer with ASan and UBSan; threads play no part here, so the files that steer OpenMP are left out
+FUZZSRC   := $(filter-out src/run.c src/errors.c,$(LIBSRC))
+FUZZFLAGS  = -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(NUMERIC) -DAP_NO_CLONES \
+             -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"fuzz"' $(HDF5_CFLAGS) -Wno-unknown-pragmas -iquote src -iquote tests/fuzz
+$(BUILD)/fuzz/%.o: src/%.c Makefile
+	$(Q)mkdir -p $(@D) && clang $(FUZZFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZSRC:src/%.c=$(BUILD)/fuzz/%.o)
+	$(Q)clang $(FUZZFLAGS) -fsanitize=fuzzer $< $(FUZZSRC:src/%.c=$(BUILD)/fuzz/%.o) $(LIBS) -o $@
+-include $(wildcard $(BUILD)/fuzz/*.d)
+
+fuzz-smoke:       ## libFuzzer, one minute per reader: circuits, IDX, run.log, checkpoints
+	$(Q)$(MAKE) --no-print-directory FUZZ_SECONDS=60 fuzz
+
+fuzz:             ## libFuzzer on the four readers, two hours each (FUZZ_SECONDS)
+	$(Q)sh .ci/setup.sh fuzz && $(MAKE) --no-print-directory $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
+	$(Q)BUILD=$(BUILD) sh tests/fuzz/run.sh $(or $(FUZZ_SECONDS),7200) $(FUZZ)
 
 $(OBJ)/tests/apical-faults: tests/faults/door.c $(CMDOBJ) $(OBJ)/libapical.a
 	$(Q)mkdir -p $(@D) && $(CC) $(ALLFLAGS) -iquote src $< $(CMDOBJ) $(OBJ)/libapical.a $(LIBS) -o $@
+
+tsan:             ## races: shipped circuits with 4 threads under clang's ThreadSanitizer, which knows OpenMP through Archer
+	$(Q)sh .ci/setup.sh tsan && $(MAKE) --no-print-directory MODE=tsan CC=clang WARN= build/tsan/apical
+	$(Q)sh tests/tsan.sh
+
+coverage: data    ## lines of each file that the quick tests reach, in a table; files that must be reached in full
+	$(Q)rm -f $(BUILD)/coverage/*.gcda
+	$(Q)$(MAKE) --no-print-directory MODE=coverage test; PYTHON=$(PYTHON) sh tests/coverage.sh
 
 asan: data        ## the whole quick suite under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan test
@@ -75,6 +106,9 @@ faults: all       ## every system call and allocation fails or is killed, in tur
 kills: all        ## 1,000 kills at random moments and 10,000 power losses
 	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
 	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh kills
+
+promises:         ## the table of promises in the README, from the last figures of the tests
+	$(Q)sh tests/promises.sh --write $(BUILD)/promises.log
 
 lint:             ## format, include laws, name prefixes, file sizes, complete descriptor rows
 	$(Q)PYTHON=$(PYTHON) sh tests/lint.sh
@@ -104,6 +138,6 @@ clean:            ## remove everything that was built
 	$(Q)rm -rf $(BUILD)
 
 help:             ## this list
-	$(Q)grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+	$(Q)grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
 
 -include $(wildcard $(OBJ)/*.d $(OBJ)/tests/*.d)

@@ -1,8 +1,13 @@
 #!/bin/sh
 # Installs the Debian packages that apical needs and that are not there; elsewhere names what is needed.
+# `setup.sh fuzz` and `setup.sh tsan` add what these targets alone need.
 set -eu
 need="gcc make pkg-config libsundials-dev libpng-dev libyaml-dev libhdf5-dev librandom123-dev libxxhash-dev libcmocka-dev
  python3 python3-numpy python3-h5py python3-matplotlib jupyter-nbconvert python3-nbclient python3-ipykernel"
+case ${1:-} in
+fuzz) need="$need clang libclang-rt-14-dev" ;;
+tsan) need="$need clang libclang-rt-14-dev libomp-14-dev" ;;
+esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     for header in cvode/cvode.h png.h yaml.h Random123/philox.h xxhash.h cmocka.h; do

@@ -109,7 +109,7 @@ struct ap_run_result {
     char figures[64][128]; /* file names inside the folder */
     uint64_t resumed_at;   /* presentations done before, when a run was resumed */
     int was_complete;      /* 1: there was nothing to resume; only digest is filled in */
-    char note[512];        /* why the newest checkpoint was not used, else empty */
+    char note[512];        /* why one of the two checkpoints could not be used, else empty */
 };
 
 /* Simulates, records, exports and draws. result may be NULL. */

@@ -190,6 +190,8 @@ void ap_checkpoint_seal(char *bytes, size_t size)
 {
     struct candidate c = {.bytes = bytes, .size = size};
     take_apart(&c);
+    if (!c.body)
+        return;
     struct ap_hash digest = digest_of(c.head, c.body, c.array);
     c.head.digest[0] = digest.high;
     c.head.digest[1] = digest.low;

@@ -26,7 +26,7 @@ enum ap_code ap_checkpoint_write(struct ap_err *e, struct ap_checkpoint *k, stru
                                  const struct ap_checkpoint_loop *loop);
 
 /* Restores the state from the newest checkpoint that is whole, of this circuit, its data and this build, and that the log
- * agrees with. found: false when the folder holds none at all. note: what was wrong with a newer one, else empty. AP_EIO
+ * agrees with. found: false when the folder holds none at all. note: what was wrong with the other one, else empty. AP_EIO
  * when there are checkpoints and none can be used; then nothing was restored. */
 enum ap_code ap_checkpoint_load(struct ap_err *e, struct ap_checkpoint *k, struct ap_sim *x,
                                 struct ap_checkpoint_loop *loop, struct ap_runlog_mark *mark, bool *found,

@@ -156,8 +156,8 @@ enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *fo
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t limit, char **data,
-                              size_t *size)
+static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t limit, bool start,
+                              char **data, size_t *size)
 {
     struct stat st;
     int n;
@@ -166,10 +166,10 @@ static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t
         return failed(e, path, "stat", NULL);
     if (!S_ISREG(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "name a regular file", "%s: not a regular file", path);
-    if ((uintmax_t)st.st_size > limit)
+    if ((uintmax_t)st.st_size > limit && !start)
         return ap_err_add(e, AP_EIO, NULL, NULL, "%s: has %jd bytes, the limit is %zu", path,
                           (intmax_t)st.st_size, limit);
-    size_t length = (size_t)st.st_size;
+    size_t length = (uintmax_t)st.st_size > limit ? limit : (size_t)st.st_size;
     char *bytes = ap_mem_array(e, length + 1, 1, path);
     if (!bytes)
         return AP_EMEMORY;
@@ -190,16 +190,27 @@ static enum ap_code read_open(struct ap_err *e, int fd, const char *path, size_t
     return AP_OK;
 }
 
-enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size)
+static enum ap_code read_file(struct ap_err *e, const char *path, size_t limit, bool start, char **data,
+                              size_t *size)
 {
     *data = NULL;
     *size = 0;
     int fd = open_file(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return failed(e, path, "open", NULL);
-    enum ap_code code = read_open(e, fd, path, limit, data, size);
+    enum ap_code code = read_open(e, fd, path, limit, start, data, size);
     close_file(fd, path);
     return code;
+}
+
+enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size)
+{
+    return read_file(e, path, limit, false, data, size);
+}
+
+enum ap_code ap_io_read_start(struct ap_err *e, const char *path, size_t most, char **data, size_t *size)
+{
+    return read_file(e, path, most, true, data, size);
 }
 
 /* ---- writing --------------------------------------------------------------------------------------- */
@@ -221,17 +232,16 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
 /* Names in the folder of `path` last from here on. */
 static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
 {
-    char folder[AP_ERR_PATH + 32];
-    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
-        return too_long(e, path);
+    char folder[AP_ERR_PATH];
+    snprintf(folder, sizeof folder, "%s", path); /* fits: whoever comes here has checked it */
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
     const char *name = slash ? folder : ".";
     int fd = open_file(name, O_RDONLY | O_DIRECTORY), n;
     if (fd < 0)
-        return errno == EACCES ? AP_OK
-                               : failed(e, name, "open", NULL); /* write-only folder: not ours to sync */
+        return errno == EACCES ? AP_OK /* may be written, not read */
+                               : failed(e, path, "open the folder of", NULL);
     CALL(n, -1, ask(AP_IO_SYNC_FOLDER, name, NULL, NULL, 0), fsync(fd));
     /* some file systems refuse to sync a folder; the rename itself is still atomic */
     enum ap_code code =
@@ -240,7 +250,7 @@ static enum ap_code sync_folder_of(struct ap_err *e, const char *path)
     return code;
 }
 
-enum { TEMPORARIES = 10000 };
+enum { TEMPORARIES = 1000 };
 static const char BEFORE[] = ".apical-", AFTER[] = ".tmp";
 
 /* A new empty file beside `path`, open for writing; -1 after a failure. */
@@ -309,8 +319,16 @@ enum ap_code ap_io_reserve(struct ap_err *e, const char *path, char temporary[AP
 
 enum ap_code ap_io_publish(struct ap_err *e, const char *temporary, const char *path)
 {
+    if (strlen(path) >= AP_ERR_PATH) {
+        remove_file(temporary);
+        return too_long(e, path);
+    }
     int fd = open_file(temporary, O_RDWR);
-    return fd < 0 ? failed(e, temporary, "open again", NULL) : settle(e, fd, temporary, path, AP_OK);
+    if (fd >= 0)
+        return settle(e, fd, temporary, path, AP_OK);
+    enum ap_code code = failed(e, path, "open again", NULL);
+    remove_file(temporary);
+    return code;
 }
 
 enum ap_code ap_io_remove(struct ap_err *e, const char *path)
@@ -343,12 +361,13 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
 {
     char part[AP_ERR_PATH];
     struct stat st;
+    int n;
     if (!*path)
         return ap_err_add(e, AP_EIO, NULL, "choose a folder with --out", "the name of the folder is empty");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return too_long(e, path);
-    for (size_t n = strlen(part); n > 1 && part[n - 1] == '/';) /* its parent is what holds the name */
-        part[--n] = 0;
+    for (size_t end = strlen(part); end > 1 && part[end - 1] == '/';) /* its parent is what holds the name */
+        part[--end] = 0;
     for (char *c = part + 1; *c; c++)
         if (*c == '/') {
             *c = 0;
@@ -356,7 +375,8 @@ enum ap_code ap_io_make_folder(struct ap_err *e, const char *path)
             *c = '/';
         }
     AP_TRY(make_one(e, part));
-    if (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))
+    CALL(n, -1, ask(AP_IO_STAT, part, NULL, NULL, 0), stat(part, &st));
+    if (n != 0 || !S_ISDIR(st.st_mode))
         return ap_err_add(e, AP_EIO, NULL, "choose another folder with --out",
                           "%s: is there and is not a folder", path);
     return AP_OK;

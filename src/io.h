@@ -12,6 +12,9 @@
  * after the end. */
 enum ap_code ap_io_read(struct ap_err *e, const char *path, size_t limit, char **data, size_t *size);
 
+/* The same, but of a longer file only the first `most` bytes. */
+enum ap_code ap_io_read_start(struct ap_err *e, const char *path, size_t most, char **data, size_t *size);
+
 /* Writes a file so that it is there whole or not at all: a temporary name of its own, fsync, rename, fsync of the folder.
  */
 enum ap_code ap_io_write(struct ap_err *e, const char *path, const void *data, size_t size);

@@ -461,11 +461,15 @@ enum ap_code ap_yamlin_read(struct ap_err *e, struct ap_tree *t, const char *pat
     char *text;
     size_t size;
     int first = e ? e->n : 0;
-    enum ap_code found = ap_io_read(e, path, AP_YAMLIN_BYTES, &text, &size);
+    enum ap_code found = ap_io_read_start(e, path, AP_YAMLIN_BYTES + 1, &text, &size);
     for (int i = first; e && i < e->n; i++)
         snprintf(e->diag[i].hint, sizeof e->diag[i].hint, "name a circuit file, such as those of circuits/");
     AP_TRY(found);
-    enum ap_code code = ap_yamlin_parse(e, t, path, text, size);
+    enum ap_code code = size > AP_YAMLIN_BYTES
+                            ? ap_err_add(e, AP_EUSAGE, &(struct ap_place){path, 0, 0},
+                                         "data belong in files of their own: images, weights",
+                                         "more than %d bytes", AP_YAMLIN_BYTES)
+                            : ap_yamlin_parse(e, t, path, text, size);
     ap_mem_free(text);
     return code;
 }

@@ -9,7 +9,7 @@ say() {
 
 # 1. Format.
 if command -v clang-format >/dev/null 2>&1; then
-    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c; do
+    for file in src/*.[ch] include/*.h tests/unit/*.[ch] tests/props/*.c tests/faults/*.c tests/fuzz/*.[ch]; do
         clang-format "$file" | cmp -s - "$file" || say "$file: run clang-format -i on it"
     done
 else
@@ -119,6 +119,14 @@ for page in README.md plots/README.md; do # every link leads to a file
         [ -e "$(dirname "$page")/$link" ] || say "$page links to $link, which does not exist"
     done
 done
+
+# Promises: what the README says is what tests/promises.txt says, and the tests exist.
+grep -v '^#' tests/promises.txt | while IFS='|' read -r name promise test; do
+    [ -z "$(echo $promise)" ] || grep -qF "|$promise|" README.md || echo "lint: README.md lacks the promise '$promise': make promises"
+    for file in $(echo "$test" | grep -oE 'tests/[a-z_/.]+'); do
+        [ -e "$file" ] || echo "lint: tests/promises.txt names $file, which does not exist"
+    done
+done | { ! grep .; } || bad=1
 
 # 7. The project speaks of itself alone.
 git grep -nE '(/work/|/root/|/home/)' -- . ':!tests/lint.sh' && say "a path of one machine"

@@ -7,7 +7,10 @@ passed=0 failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+figures=${OBJ%/*}/promises.log # "promise: name: figure" of every test, for the table in the README
+: >>"$figures"
 add() { # name, passed, failed
+    [ "${OBJ##*/}" = release ] && grep '^promise: ' "$log" >>"$figures"
     passed=$((passed + $2)) failed=$((failed + $3))
     if [ "$3" -gt 0 ]; then
         grep -vE '^\[ +(RUN|OK) ' "$log" | tail -n 60
@@ -38,5 +41,6 @@ for script in tests/cli/test_*.sh tests/notebooks.sh; do
     add "$script" "$good" "$bad"
 done
 
+sh tests/promises.sh "$figures" >"${OBJ%/*}/promises.md"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

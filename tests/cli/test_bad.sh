@@ -59,4 +59,5 @@ for path in "$here"/*.yaml; do
 done
 check "refused runs change nothing" [ "$before" = "$(sum)" ]
 check "no file is without its case" [ "$count" -eq "$(find "$here" -name '*.expected' | wc -l)" ]
+echo "promise: bad: $count broken files and commands: $failed with other words or exit codes"
 finish

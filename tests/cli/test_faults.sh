@@ -3,13 +3,13 @@
 . tests/cli/lib.sh
 door=${APICAL%apical}tests/apical-faults
 case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
-steps="31 41 23 67"
-case "$APICAL" in */asan/*) steps="131 171 97 5" ;; esac
+steps="31 41 23 67 4"
+case "$APICAL" in */asan/* | */coverage/*) steps="131 171 97 5 20" ;; esac
 part() { # part, options...
-    "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/out" 2>&1
+    "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/part" 2>&1
     code=$?
-    cat "$work/out"
-    line=$(tail -n 1 "$work/out")
+    cat "$work/part"
+    line=$(tail -n 1 "$work/part")
     passed=$((passed + $(echo "$line" | awk '{print $1 + 0}'))) failed=$((failed + $(echo "$line" | awk '{print $3 + 0}')))
     [ "$code" -ne 0 ] && [ "${line#* 0 failed}" != "$line" ] && failed=$((failed + 1))
 }
@@ -18,6 +18,7 @@ part io --every "$1"
 part memory --every "$2"
 part calls --every "$3"
 part kills --count "$4"
+part room --every "$5"
 
 says() { # text, exit code, command...
     text=$1 expected=$2

@@ -6,7 +6,7 @@
 below() { [ -n "$1" ] && awk -v x="$1" -v y="$2" 'BEGIN {exit !(x < y)}'; }
 
 case "$APICAL" in
-*/asan/*) # under the sanitizers only that it runs clean
+*/asan/* | */coverage/*) # under the sanitizers only that it runs clean
     check "a few images" "$APICAL" run circuits/mnist_small.yaml --out "$work/few" --stop-after 5 --progress none
     finish
     exit

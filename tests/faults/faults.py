@@ -5,10 +5,11 @@ Usage: faults.py PROGRAM DOOR PART [--every N] [--count N] [--seed N]
   memory  the Nth allocation fails, once and for ever, in check, run, resume, render, errors
   calls   kill -9 before the Nth system call on a file, which is after the one before
   kills   kill -9 at random moments, up to five in a row
+  room    no file may grow beyond so many bytes, HDF5 files included: from 256 bytes upwards until the run succeeds
 Every time: the right exit code, one line, and a resumed run with the bytes of a run that nothing happened to.
 --every N: only every Nth place (all when absent). The last line is "N passed, N failed".
 """
-import argparse, os, random, shutil, signal, subprocess, sys, tempfile, time
+import argparse, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
 
 CIRCUITS = {
     "held": """version: 1
@@ -61,7 +62,7 @@ IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2]) + b"abcdefgh"
 p = argparse.ArgumentParser()
 p.add_argument("program")
 p.add_argument("door")
-p.add_argument("part", choices=["io", "memory", "calls", "kills"])
+p.add_argument("part", choices=["io", "memory", "calls", "kills", "room"])
 p.add_argument("--every", type=int, default=1)
 p.add_argument("--count", type=int, default=200)
 p.add_argument("--seed", type=int, default=1)
@@ -74,6 +75,7 @@ os.environ["ASAN_OPTIONS"] = "exitcode=99:allocator_may_return_null=1"
 work = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 os.chdir(work)
 passed = failed = 0
+faults = runs = 0  # what was done, for the last lines
 QUICK = ["--progress", "none"]
 OFTEN = ["--checkpoint-every", "1e-9"]
 
@@ -146,12 +148,14 @@ def straight_of(name):
 
 
 def io_faults(name):
+    global faults
     straight, calls, _ = straight_of(name)
     kinds = ["ENOSPC", "ENOSPC:ever", "EIO", "EIO:ever", "EDQUOT", "PART", "PART:ever", "EINTR"]
     for k, kind in enumerate(kinds):
         for n in range(1 + (k * 7) % args.every, calls + 1, args.every):
             fresh()
             what = f"{name}, call {n}: {kind}:"
+            faults += 1
             code, _, stderr = call([door] + run_of(name) + OFTEN, io=f"{n}:{kind}")
             if code == 0:
                 d = differences(content("out"), straight)
@@ -162,10 +166,10 @@ def io_faults(name):
             check(code == 3 and len(lines) == 1 and ("out" in lines[0] or ".yaml" in lines[0] or "images" in lines[0]),
                   what, code, stderr)
             restore(name, straight, what)
-    print(f"promise: files that fail, {name}: {len(kinds)} kinds x {calls} system calls / {args.every}")
 
 
 def memory_faults(name):
+    global faults
     straight, _, mem = straight_of(name)
     shutil.rmtree("kept", ignore_errors=True)
     code, _, stderr = call([door] + run_of(name, "kept") + OFTEN, presentation="2:stop")
@@ -182,7 +186,6 @@ def memory_faults(name):
         "errors": ["errors", f"{name}.yaml", "--out", "errors", "--no-figures"],
         "info": ["info", "rule"],
     }
-    places = 0
 
     def once(verb, command, **faults):
         for folder in ("out", "drawn", "errors"):
@@ -203,15 +206,16 @@ def memory_faults(name):
                 check(code == 5 and len(errors_in(stderr)) == 1, what, code, stderr)
                 if verb in ("run", "resume"):
                     restore(name, straight, what)
-                places += 1
-    print(f"promise: memory that fails, {name}: {places} failures, once and for ever, in {len(verbs)} commands")
+                faults += 1
 
 
 def call_kills(name):
+    global faults
     straight, calls, _ = straight_of(name)
     for n in range(1, calls + 1, args.every):
         fresh()
         what = f"{name}, killed before call {n}:"
+        faults += 2
         code, _, stderr = call([door] + run_of(name) + OFTEN, io=f"{n}:KILL")
         if check(code == -signal.SIGKILL, what, code, stderr):
             restore(name, straight, what)
@@ -220,15 +224,37 @@ def call_kills(name):
         if os.path.exists("out/circuit.yaml"):
             call([door, "resume", "out"] + QUICK + OFTEN, io=f"{n}:KILL")
             restore(name, straight, what + " while resuming")
-    print(f"promise: kill -9 at system calls, {name}: {calls} calls / {args.every}, running and resuming")
+
+
+def room(name):
+    global faults
+    straight, _, _ = straight_of(name)
+    largest = max(len(d) for d in straight.values())
+    limit = 256
+    while limit < largest * 1.2:
+        fresh()
+        what = f"{name}, files of at most {limit} bytes:"
+
+        def confine(limit=limit):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        r = subprocess.run([program] + run_of(name) + OFTEN, preexec_fn=confine, restore_signals=False, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        faults += 1
+        if r.returncode == 0:
+            check(not differences(content("out"), straight), what, "exit 0, but the files differ")
+        else:
+            check(r.returncode == 3 and len(errors_in(r.stderr)) == 1, what, r.returncode, r.stderr)
+            restore(name, straight, what)
+        limit = int(limit * (1 + 0.1 * args.every))
 
 
 def random_kills(name):
     straight, _, _ = straight_of(name)
+    global faults, runs
     rng = random.Random(args.seed)
-    longest, kills, runs = 0.05, 0, 0
-    start = time.monotonic()
-    call([program] + run_of(name) + OFTEN)
+    longest, kills = 0.05, 0
     while kills < args.count:
         fresh()
         runs += 1
@@ -249,7 +275,7 @@ def random_kills(name):
             elif os.path.exists("out/manifest.json"):
                 command = [program] + run_of(name) + ["--overwrite"]
         restore(name, straight, f"{name}, random kills, run {runs} of seed {args.seed}:")
-    print(f"promise: kill -9 at random, {name}: {kills} kills of {runs} runs")
+    faults += kills
 
 
 try:
@@ -259,9 +285,16 @@ try:
         with open(f"{name}.yaml", "w") as f:
             f.write(text)
     for name in args.circuits.split(","):
-        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills}[args.part](name)
+        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills, "room": room}[args.part](name)
 finally:
     os.chdir("/")
     shutil.rmtree(work, ignore_errors=True)
+where = "every place" if args.every == 1 else f"one place in {args.every}"
+print(f"promise: {args.part}{os.environ.get('PROMISE', '')}:", {
+    "io": f"{faults} failures, {where} x 8 kinds, {len(CIRCUITS)} circuits: {failed} wrong",
+    "memory": f"{faults} failures, {where}, 7 commands, {len(CIRCUITS)} circuits: {failed} wrong",
+    "room": f"{faults} sizes at which files stop growing, HDF5 among them: {failed} wrong",
+    "calls": f"{faults} kills, {where}, running and resuming: {failed} differences",
+    "kills": f"{faults} kills in {runs} runs: {failed} differences"}[args.part])
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

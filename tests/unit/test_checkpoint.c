@@ -175,7 +175,7 @@ static void test_every_flipped_byte_is_refused(void **unused)
             s.bytes[0][i] = (char)(s.bytes[0][i] ^ bit);
         }
     }
-    print_message("%zu bytes of a checkpoint flipped, each refused\n", s.size[0]);
+    print_message("promise: damage: each of %zu bytes flipped, each length cut: all refused\n", s.size[0]);
     close_saved(&s);
 }
 
@@ -196,7 +196,6 @@ static void test_every_truncation_is_refused(void **unused)
         assert_int_equal(ap_checkpoint_whole(longer, s.size[0]), memcmp(longer, s.bytes[0], s.size[0]) == 0);
     }
     free(longer);
-    print_message("%zu truncations of a checkpoint, each refused\n", s.size[0]);
     close_saved(&s);
 }
 
@@ -300,6 +299,35 @@ static void test_the_log_must_agree(void **unused)
     close_saved(&s);
 }
 
+static void test_other_data_are_refused(void **unused)
+{
+    (void)unused;
+    static const char IMAGES[] = "version: 1\nname: images\nmicrocircuit:\n  layers: [4, 2, 2]\n"
+                                 "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
+                                 "stimulus: {kind: images, file: %s}\ntarget: {kind: random}\n"
+                                 "schedule: [{name: a, presentations: 2, duration: 1 ms}]\n";
+    char images[] = "/tmp/apical-images-XXXXXX", text[600];
+    unsigned char data[24] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
+    int fd = mkstemp(images);
+    assert_true(fd >= 0 && pwrite(fd, data, sizeof data, 0) == sizeof data);
+    snprintf(text, sizeof text, IMAGES, images);
+    struct saved s = {.k.slot = 0};
+    harness_open(&s.h, text, NULL, 0);
+    s.k.folder = s.h.folder;
+    assert_int_equal(ap_sim_present(s.h.e, &s.h.x, 0, 0), AP_OK);
+    assert_int_equal(ap_checkpoint_write(s.h.e, &s.k, &s.h.x, &s.loop), AP_OK);
+    struct restored r;
+    load_text(&r, &s, text, NULL, 0);
+    assert_true(r.code == AP_OK && r.x.presentation == 1);
+    release(&r);
+    data[23] = 9;
+    assert_true(pwrite(fd, data, sizeof data, 0) == sizeof data);
+    refused(&s, text, NULL, 0, "data files have changed");
+    close(fd);
+    unlink(images);
+    close_saved(&s);
+}
+
 static void test_memory_may_fail(void **unused)
 {
     (void)unused;
@@ -326,6 +354,7 @@ static void test_memory_may_fail(void **unused)
         if (!fired)
             break;
     }
+    ap_checkpoint_seal(s.bytes[0], 10); /* nothing to seal */
     ap_mem_fail_at(1, false);
     assert_false(ap_checkpoint_whole(s.bytes[0], s.size[0]));
     ap_mem_fail_at(0, false);
@@ -343,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_the_older_one_is_used),
         cmocka_unit_test(test_another_circuit_version_or_build_is_refused),
         cmocka_unit_test(test_the_log_must_agree),
+        cmocka_unit_test(test_other_data_are_refused),
         cmocka_unit_test(test_memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

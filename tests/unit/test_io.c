@@ -2,6 +2,8 @@
 #include "io.h"
 #include "mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -207,6 +209,231 @@ static void test_appending(void **state)
     assert_int_equal(st.st_size, 1000);
 }
 
+/* ---- calls that fail ---- */
+
+static struct {
+    enum ap_io_call call;
+    int answer, after; /* how many such calls go well first; once */
+    void (*instead)(void);
+} fault;
+
+static int answer(const struct ap_io_event *v)
+{
+    if (v->call != fault.call || fault.after-- != 0)
+        return AP_IO_GO;
+    if (fault.instead)
+        fault.instead();
+    return fault.answer;
+}
+
+static void expect_fault(enum ap_io_call call, int what)
+{
+    fault.call = call;
+    fault.answer = what;
+    fault.after = 0;
+    fault.instead = NULL;
+    ap_io_watch(answer);
+}
+
+static enum ap_code read_ten(struct ap_err *e)
+{
+    char *data;
+    size_t size;
+    enum ap_code code = ap_io_read(e, in("ten"), 100, &data, &size);
+    if (code == AP_OK)
+        assert_true(size == 10 && memcmp(data, "0123456789", 10) == 0);
+    ap_mem_free(data);
+    return code;
+}
+
+static enum ap_code write_ten(struct ap_err *e)
+{
+    return ap_io_write(e, in("ten"), "0123456789", 10);
+}
+
+static enum ap_code append_ten(struct ap_err *e)
+{
+    struct ap_io_file f;
+    enum ap_code code = ap_io_append_reopen(e, &f, in("log"), 5);
+    if (code == AP_OK)
+        code = ap_io_append(e, &f, "56789", 5);
+    enum ap_code closed = ap_io_append_close(e, &f);
+    return code != AP_OK ? code : closed;
+}
+
+static enum ap_code lock_it(struct ap_err *e)
+{
+    int lock;
+    enum ap_code code = ap_io_lock(e, folder, &lock);
+    assert_int_equal(lock >= 0, code == AP_OK);
+    ap_io_unlock(lock);
+    return code;
+}
+
+static void test_every_call_may_fail(void **state)
+{
+    struct ap_err *e = *state;
+    static const struct {
+        const char *name;
+        enum ap_code (*run)(struct ap_err *e);
+        enum ap_io_call call;
+        bool matters;
+        const char *says;
+    } CASES[] = {
+        {"read", read_ten, AP_IO_OPEN, true, "ten: cannot open"},
+        {"read", read_ten, AP_IO_STAT, true, "ten: cannot stat"},
+        {"read", read_ten, AP_IO_READ, true, "ten: cannot read"},
+        {"read", read_ten, AP_IO_CLOSE, false, NULL},
+        {"write", write_ten, AP_IO_OPEN, true, "ten: cannot create"},
+        {"write", write_ten, AP_IO_WRITE, true, "ten: cannot write the last 10 bytes"},
+        {"write", write_ten, AP_IO_SYNC, true, "ten: cannot sync"},
+        {"write", write_ten, AP_IO_CLOSE, true, "ten: cannot close"},
+        {"write", write_ten, AP_IO_RENAME, true, "ten: cannot rename to"},
+        {"write", write_ten, AP_IO_SYNC_FOLDER, true, "ten: cannot sync the folder of"},
+        {"append", append_ten, AP_IO_OPEN, true, "log: cannot open again"},
+        {"append", append_ten, AP_IO_CUT, true, "log: cannot cut"},
+        {"append", append_ten, AP_IO_SYNC, true, "log: cannot sync"},
+        {"append", append_ten, AP_IO_WRITE, true, "log: cannot write the last 5 bytes"},
+        {"append", append_ten, AP_IO_CLOSE, true, "log: cannot close"},
+        {"lock", lock_it, AP_IO_OPEN, true, "cannot open"},
+        {"lock", lock_it, AP_IO_LOCK, true, "cannot lock"},
+    };
+    assert_int_equal(write_ten(e), AP_OK);
+    assert_int_equal(ap_io_write(e, in("log"), "01234abc", 8), AP_OK);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        static const int ERRORS[] = {EIO, ENOSPC, EDQUOT};
+        for (int k = 0; k < 3; k++) { /* the old file is there or the new one, whole */
+            e->n = 0;
+            expect_fault(CASES[i].call, ERRORS[k]);
+            assert_int_equal(CASES[i].run(e), CASES[i].matters ? AP_EIO : AP_OK);
+            ap_io_watch(NULL);
+            assert_int_equal(e->n, CASES[i].matters);
+            if (CASES[i].matters)
+                assert_non_null(strstr(ap_err_message(e, 0), CASES[i].says));
+            if (CASES[i].matters && k > 0)
+                assert_non_null(strstr(ap_err_hint(e, 0), "free some space"));
+            assert_int_equal(read_ten(e), AP_OK);
+            assert_false(exists(in(".apical-0.tmp")));
+        }
+        for (int k = 0; k < 2; k++) { /* a signal, or half the bytes: nothing is lost */
+            e->n = 0;
+            expect_fault(CASES[i].call, k ? AP_IO_PART : EINTR);
+            assert_int_equal(CASES[i].run(e), AP_OK);
+            ap_io_watch(NULL);
+        }
+    }
+    expect_fault(AP_IO_SYNC_FOLDER, EINVAL); /* a file system that cannot */
+    assert_int_equal(write_ten(e), AP_OK);
+    expect_fault(AP_IO_OPEN, EACCES); /* a folder that may be written, not read: its file is written */
+    fault.after = 1;
+    assert_int_equal(write_ten(e), AP_OK);
+    expect_fault(AP_IO_OPEN, EMFILE);
+    fault.after = 1;
+    assert_int_equal(write_ten(e), AP_EIO);
+    expect_fault(AP_IO_LIST, EIO); /* what cannot be listed is taken for full, and not swept */
+    bool there;
+    assert_true(ap_io_folder_has_entries(folder, &there) && !there);
+    expect_fault(AP_IO_LIST, EIO);
+    ap_io_sweep(folder);
+    expect_fault(AP_IO_STAT, EIO);
+    assert_true(ap_io_exists(in("nothing")));
+    ap_io_watch(NULL);
+    assert_false(ap_io_exists(in("nothing")));
+}
+
+static void cut_it(void)
+{
+    assert_int_equal(truncate(in("ten"), 4), 0);
+}
+
+static void test_a_file_that_becomes_shorter(void **state)
+{
+    struct ap_err *e = *state;
+    char *data;
+    size_t size;
+    assert_int_equal(write_ten(e), AP_OK);
+    expect_fault(AP_IO_READ, AP_IO_GO);
+    fault.instead = cut_it;
+    assert_int_equal(ap_io_read(e, in("ten"), 100, &data, &size), AP_OK);
+    ap_io_watch(NULL);
+    assert_true(size == 4 && memcmp(data, "0123", 5) == 0);
+    ap_mem_free(data);
+    assert_int_equal(ap_io_read_start(e, in("ten"), 2, &data, &size), AP_OK);
+    assert_true(size == 2 && memcmp(data, "01", 3) == 0);
+    ap_mem_free(data);
+}
+
+static void test_temporaries_are_ours_alone(void **state)
+{
+    struct ap_err *e = *state;
+    char path[AP_ERR_PATH + 32];
+    bool there;
+    assert_int_equal(ap_io_make_folder(e, in("t")), AP_OK);
+    assert_int_equal(ap_io_reserve(e, in("t/a"), path), AP_OK);
+    assert_string_equal(strrchr(path, '/'), "/.apical-0.tmp");
+    assert_int_equal(ap_io_reserve(e, in("t/a"), path), AP_OK);
+    assert_string_equal(strrchr(path, '/'), "/.apical-1.tmp");
+    assert_false(ap_io_folder_has_entries(in("t"), &there)); /* they do not make a folder full */
+    static const char *const OTHERS[] = {".apical-.tmp", ".apical-1x.tmp", ".apical-1.tmpx", "apical-1.tmp",
+                                         ".apical-1"};
+    for (int i = 0; i < 5; i++) {
+        snprintf(path, sizeof path, "t/%s", OTHERS[i]);
+        assert_int_equal(ap_io_write(e, in(path), "theirs", 6), AP_OK);
+    }
+    ap_io_sweep(in("t"));
+    assert_false(exists(in("t/.apical-0.tmp")) || exists(in("t/.apical-1.tmp")));
+    for (int i = 0; i < 5; i++) {
+        snprintf(path, sizeof path, "t/%s", OTHERS[i]);
+        assert_true(exists(in(path)));
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(path, sizeof path, "t/.apical-%d.tmp", i);
+        close(creat(in(path), 0600));
+    }
+    assert_int_equal(ap_io_write(e, in("t/a"), "x", 1), AP_EIO);
+    assert_non_null(strstr(ap_err_message(e, 0), "1000 temporaries"));
+    assert_int_equal(ap_io_reserve(e, in("t/a"), path), AP_EIO);
+    ap_io_sweep(in("t"));
+    assert_int_equal(ap_io_write(e, in("t/a"), "x", 1), AP_OK);
+}
+
+static void test_a_folder_belongs_to_one(void **state)
+{
+    struct ap_err *e = *state;
+    int one, two;
+    assert_int_equal(ap_io_lock(e, folder, &one), AP_OK);
+    assert_int_equal(ap_io_lock(e, folder, &two), AP_EIO);
+    assert_int_equal(two, -1);
+    assert_non_null(strstr(ap_err_message(e, 0), "another apical is at work"));
+    ap_io_unlock(two);
+    ap_io_unlock(one);
+    assert_int_equal(ap_io_lock(e, folder, &two), AP_OK);
+    ap_io_unlock(two);
+    assert_int_equal(ap_io_lock(e, in("none"), &two), AP_EIO);
+}
+
+static void test_long_paths(void **state)
+{
+    struct ap_err *e = *state;
+    static char path[5001];
+    char *data;
+    size_t size;
+    struct ap_io_file f;
+    char temporary[AP_ERR_PATH + 32];
+    memset(path, 'x', 5000);
+    assert_int_equal(ap_io_read(e, path, 10, &data, &size), AP_EIO);
+    assert_int_equal(ap_io_append_open(e, &f, path), AP_EIO);
+    assert_int_equal(ap_io_append_reopen(e, &f, path, 0), AP_EIO);
+    assert_int_equal(ap_io_reserve(e, path, temporary), AP_EIO);
+    for (int i = 0; i < 4; i++) /* the reason is not cut off */
+        assert_non_null(strstr(ap_err_message(e, i),
+                               i ? "xxx...: the path is too long" : "xxx...: cannot open: File name"));
+    assert_int_equal(ap_io_reserve(e, in("t"), temporary), AP_OK);
+    assert_int_equal(ap_io_publish(e, temporary, path), AP_EIO);
+    assert_non_null(strstr(ap_err_message(e, 4), "too long"));
+    assert_false(exists(temporary)); /* gone, as promised */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +445,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joining, setup, teardown),
         cmocka_unit_test_setup_teardown(test_appending, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_call_may_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_file_that_becomes_shorter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_temporaries_are_ours_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_folder_belongs_to_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_paths, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

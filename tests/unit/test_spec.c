@@ -547,6 +547,51 @@ static void test_no_memory_for_the_simulation(void **unused)
     ap_err_free(e);
 }
 
+/* The text that goes into an output folder names data files from the root, and is its own movable text. */
+static void test_movable_text(void **unused)
+{
+    (void)unused;
+    static const char FILES[] = "version: 1\nname: files\nmicrocircuit:\n  layers: [4, 2, 2]\n"
+                                "  weights: {forward: uniform(-1, 1), feedback: 'file(w.h5, /a)'}\n"
+                                "stimulus: {kind: images, file: data/images}\ntarget: {kind: random}\n"
+                                "schedule: [{name: a, presentations: 2, duration: 1 ms}]\n";
+    struct ap_err *e = ap_err_create();
+    struct ap_spec *s = ap_spec_parse("/tmp/../tmp/x.yaml", FILES, strlen(FILES), NULL, 0, e);
+    assert_non_null(s);
+    char *text = ap_spec_movable_text(e, s);
+    assert_non_null(strstr(text, "file: /tmp/data/images"));
+    assert_non_null(strstr(text, "file(/tmp/w.h5, /a)"));
+    struct ap_spec *moved = ap_spec_parse("/dev/y.yaml", text, strlen(text), NULL, 0, e);
+    assert_non_null(moved);
+    char *again = ap_spec_movable_text(e, moved);
+    assert_string_equal(again, text);
+    ap_mem_free(again);
+    int failed = 0;
+    for (long nth = 1;; nth++) {
+        ap_mem_fail_at(nth, nth % 2);
+        again = ap_spec_movable_text(e, s);
+        if (ap_mem_fail_at(0, false) != 0 && again)
+            break;
+        assert_null(again);
+        failed++;
+    }
+    assert_true(failed > 3);
+    ap_mem_free(again);
+    ap_mem_free(text);
+    ap_spec_free(moved);
+    ap_spec_free(s);
+    s = ap_spec_parse("/no/such/folder/x.yaml", FILES, strlen(FILES), NULL, 0,
+                      e); /* then as it was written */
+    text = ap_spec_movable_text(e, s);
+    assert_string_equal(text, ap_spec_text(s));
+    ap_mem_free(text);
+    ap_spec_free(s);
+    ap_mem_fail_at(1, false);
+    assert_null(ap_spec_parse("x.yaml", FILES, strlen(FILES), NULL, 0, e));
+    ap_mem_fail_at(0, false);
+    ap_err_free(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_repeats_are_unrolled),
         cmocka_unit_test(test_defaults_of_blocks),
         cmocka_unit_test(test_every_damage_is_an_error_or_none),
+        cmocka_unit_test(test_movable_text),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_memory_for_the_simulation),
     };

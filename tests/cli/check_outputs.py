@@ -114,7 +114,7 @@ def read_png(path):
 
 def check_pictures(run, other=None):
     names = [name for name in read_manifest(run)["files"] if name.endswith(".png")]
-    need(len(names) == 5, f"{len(names)} pictures")
+    need(len(names) == 6, f"{len(names)} pictures")
     digest = read_manifest(run)["state_digest"]
     for name in names:
         width, height, pixels, texts = read_png(f"{run}/{name}")

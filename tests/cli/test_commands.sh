@@ -35,7 +35,7 @@ case "$program" in /*) ;; *) program=$PWD/$program ;; esac
 for verb in run check render readout errors info version; do
     check "$verb --help" says "Usage: apical $verb" 0 "$APICAL" $verb --help
     check "$verb -h" says "Usage: apical $verb" 0 "$APICAL" $verb -h
-    example=$(sed -n 's/^Example: apical //p' "$scratch")
+    example=$(sed -n 's/^Examples\{0,1\}: apical //p' "$scratch")
     case $verb in
         run) example="$example --stop-after 1" ;;
         errors) example="$example --presentations 2" ;;

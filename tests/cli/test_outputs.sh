@@ -23,7 +23,7 @@ digest() { sed -n 's/^digest //p'; }
 
 check "a run" code 0 short --out "$run"
 first=$(digest <"$work/out")
-check "the run names its pictures" [ "$(grep -c '^figure .*\.png$' "$work/out")" -eq 5 ]
+check "the run names its pictures" [ "$(grep -c '^figure .*\.png$' "$work/out")" -eq 6 ]
 check "manifest" outputs manifest "$run"
 check "manifest and standard output agree" grep -q "\"state_digest\": \"$first\"" "$run/manifest.json"
 "$APICAL" check "$run/circuit.yaml" --expand >"$work/circuit.yaml"

@@ -95,6 +95,7 @@ struct ap_run_options {
     int threads;         /* 0: as OpenMP decides; results do not depend on it */
     uint64_t stop_after; /* presentations, 0: all */
     int no_figures;
+    int profile;             /* 1: measure where the time goes */
     double checkpoint_every; /* seconds between checkpoints; 0: 60; negative: only when stopped */
     void (*progress)(const struct ap_progress *p, void *user);
     void *user;
@@ -109,7 +110,12 @@ struct ap_run_result {
     char figures[64][128]; /* file names inside the folder */
     uint64_t resumed_at;   /* presentations done before, when a run was resumed */
     int was_complete;      /* 1: there was nothing to resume; only digest is filled in */
-    char note[512];        /* why one of the two checkpoints could not be used, else empty */
+    struct {
+        const char *on;
+        double seconds;
+    } spent[16]; /* [n_spent] where the time went, when that was asked for */
+    int n_spent;
+    char note[512]; /* why one of the two checkpoints could not be used, else empty */
 };
 
 /* Simulates, records, exports and draws. result may be NULL. */

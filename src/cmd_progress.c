@@ -110,6 +110,12 @@ int cmd_end(const struct ap_run_options *o, const struct ap_run_result *r, const
         fprintf(stderr, "%llu presentations, %llu steps, %llu evaluations, %.2f s\n",
                 (unsigned long long)r->presentations, (unsigned long long)r->steps,
                 (unsigned long long)r->evaluations, r->wall_seconds);
+    double total = 0;
+    for (int i = 0; i < r->n_spent; i++)
+        total += r->spent[i].seconds;
+    for (int i = 0; i < r->n_spent; i++)
+        fprintf(stderr, "%10.3f s %5.1f %%  %s\n", r->spent[i].seconds, 100 * r->spent[i].seconds / total,
+                r->spent[i].on);
     if (r->digest[0])
         printf("digest %s\n", r->digest);
     for (int i = 0; i < r->n_figures; i++)

@@ -23,7 +23,8 @@ static const char HELP[] =
     "  --progress STYLE      auto, bar, plain, json or none\n"
     "  --stop-after N        end after N presentations\n"
     "  --checkpoint-every S  seconds between checkpoints, 60 when absent; 0: only when stopped by a signal\n"
-    "  --no-figures          draw nothing\n\n"
+    "  --no-figures          draw nothing\n"
+    "  --profile             print where the time went, from rates and weighted sums to figures\n\n"
     "SIGINT, SIGTERM and SIGUSR1 end a run after the current presentation; `apical resume DIR` goes on with "
     "it.\n\n"
     "Example: apical run circuits/association.yaml --out runs/mine --set seed=2\n";
@@ -43,6 +44,7 @@ int cmd_run(int argc, char **argv)
         {"--progress", CMD_CHOICE, &style, 0, cmd_styles},
         {"--stop-after", CMD_NUMBER, &stop_after, 1000000000000L, NULL},
         {"--no-figures", CMD_SWITCH, &o.no_figures, 0, NULL},
+        {"--profile", CMD_SWITCH, &o.profile, 0, NULL},
         {"--checkpoint-every", CMD_SECONDS, &o.checkpoint_every, 0, NULL},
     };
     const struct cmd_line line = {

@@ -302,10 +302,12 @@ enum ap_code ap_integrate_restart(struct ap_err *e, struct ap_integrator *g)
 
 enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double stop)
 {
+    enum ap_profile_part part = ap_profile_enter(g->rhs->profile, AP_PROFILE_SOLVER);
     g->t_before = g->t;
-    AP_TRY(g->row->step(e, g, stop));
-    g->steps++;
-    return AP_OK;
+    enum ap_code code = g->row->step(e, g, stop);
+    g->steps += code == AP_OK;
+    ap_profile_enter(g->rhs->profile, part);
+    return code;
 }
 
 enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)

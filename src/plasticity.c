@@ -42,9 +42,11 @@ bool ap_plasticity_acts(const struct ap_plasticity *x)
 
 void ap_plasticity_begin(struct ap_plasticity *x, double t)
 {
+    enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_signals(x->rhs);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
     ap_rhs_drift(x->rhs, t);
+    ap_profile_enter(x->rhs->profile, part);
 }
 
 /* The coefficients of one step of a rule. */
@@ -96,13 +98,17 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
 
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 {
+    enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_signals(x->rhs);
     update(x, t, h, false);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
     ap_rhs_drift(x->rhs, t);
+    ap_profile_enter(x->rhs->profile, part);
 }
 
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
+    enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
     update(x, t, dt, true);
+    ap_profile_enter(x->rhs->profile, part);
 }

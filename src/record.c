@@ -147,6 +147,7 @@ enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const stru
 enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct ap_integrator *g)
 {
     const struct ap_spec *s = r->c->spec;
+    enum ap_profile_part part = ap_profile_enter(r->rhs->profile, AP_PROFILE_RECORD);
     for (int i = 0; i < s->n_report; i++)
         while (r->taken[i] < r->wanted[i]) {
             double t = (double)r->taken[i] * s->report[i].every;
@@ -156,6 +157,7 @@ enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct a
             ap_rhs_eval(r->rhs, t, r->y, NULL);
             take_frame(r, i);
         }
+    ap_profile_enter(r->rhs->profile, part);
     return AP_OK;
 }
 
@@ -166,17 +168,20 @@ void ap_record_edge(struct ap_recorder *r)
 
 void ap_record_step(struct ap_recorder *r, double h, bool adaptive)
 {
+    enum ap_profile_part part = ap_profile_enter(r->rhs->profile, AP_PROFILE_RECORD);
     probe_now(r, true, false, r->now);
     for (size_t i = 0; i < r->n_columns; i++) {
         r->integral[i] += adaptive ? 0.5 * h * (r->last[i] + r->now[i]) : h * r->now[i];
         r->last[i] = r->now[i];
     }
+    ap_profile_enter(r->rhs->profile, part);
 }
 
 enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct ap_presented *p,
                            uint64_t presentation)
 {
     const struct ap_spec *s = r->c->spec;
+    enum ap_profile_part part = ap_profile_enter(r->rhs->profile, AP_PROFILE_RECORD);
     for (size_t i = 0; i < r->n_columns; i++)
         r->column[i] = r->integral[i] / p->duration;
     if (r->analyses)
@@ -193,6 +198,7 @@ enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct
         AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_FRAMES, &f, sizeof f, r->frame[i],
                                 r->taken[i] * r->width[i] * sizeof(double)));
     }
+    ap_profile_enter(r->rhs->profile, part);
     return AP_OK;
 }
 

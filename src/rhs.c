@@ -528,6 +528,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     r->evaluations++;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_RATES);
     bind_weights(r, y);
     find_decay(r, t, decay);
     bool weights = dy && coupled(r) && c->n_proj_task > 0;
@@ -536,6 +537,8 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 #pragma omp for schedule(static)
         for (int k = 0; k < c->n_task; k++)
             stage_rates(r, &c->task[k], y, decay);
+#pragma omp master
+        ap_profile_enter(r->profile, AP_PROFILE_SUMS);
         if (r->act.maps) {
 #pragma omp for schedule(static, 1)
             for (int k = 0; k < c->n_proj; k++)
@@ -569,11 +572,13 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
                 weight_rows(r, &c->proj_task[k], NULL, false, dy);
         }
     }
+    ap_profile_enter(r->profile, part);
 }
 
 void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
 {
     const struct ap_circuit *c = r->c;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     if (coupled(r)) /* changes of the weights meet the rates and signals of this point */
         ap_rhs_eval(r, t, y, NULL);
     else {
@@ -592,6 +597,7 @@ void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
     }
     if (coupled(r))
         ap_rhs_signals(r);
+    ap_profile_enter(r->profile, part);
 }
 
 /* What a scaled projection adds to the changed sums. */
@@ -676,6 +682,7 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
 {
     const struct ap_circuit *c = r->c;
     r->products++;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     bool weights = coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
     {
@@ -713,4 +720,5 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
                 weight_rows(r, &c->proj_task[k], v, true, jv);
         }
     }
+    ap_profile_enter(r->profile, part);
 }

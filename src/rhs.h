@@ -7,6 +7,7 @@
 #include "afferent.h"
 #include "intervene.h"
 #include "noise.h"
+#include "profile.h"
 
 /* What holds during one presentation. */
 struct ap_presentation {
@@ -39,7 +40,8 @@ struct ap_rhs {
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
     bool frozen;           /* w and d are set by the owner, the state holds potentials alone */
     long evaluations, products;
-    double *block; /* all arrays above in one allocation */
+    struct ap_profile *profile; /* of the run; NULL: not measured */
+    double *block;              /* all arrays above in one allocation */
 };
 
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c);

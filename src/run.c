@@ -42,6 +42,7 @@ struct running {
     uint64_t total;
     double total_ms;
     int lock;
+    struct ap_profile profile;
 };
 
 /* ---- folder ---------------------------------------------------------------------------------------- */
@@ -74,10 +75,10 @@ static enum ap_code take_folder(struct ap_err *e, struct running *r)
     return AP_OK;
 }
 
-static enum ap_code write_manifest(struct ap_err *e, struct running *r, const char *status)
+static enum ap_code write_manifest(struct ap_err *e, struct running *r, const char *status, bool complete)
 {
     r->manifest.status = status;
-    r->manifest.checkpoints = strcmp(status, "complete") != 0;
+    r->manifest.checkpoints = !complete;
     return ap_manifest_write(e, r->o->folder, &r->manifest);
 }
 
@@ -92,7 +93,7 @@ static enum ap_code start_folder(struct ap_err *e, struct running *r)
     char path[AP_ERR_PATH];
     const struct ap_spec *s = r->manifest.spec;
     AP_TRY(note_sources(e, r));
-    AP_TRY(write_manifest(e, r, "running"));
+    AP_TRY(write_manifest(e, r, "running", false));
     AP_TRY(ap_io_join(e, path, sizeof path, r->o->folder, "circuit.yaml"));
     char *text = ap_spec_movable_text(e, s);
     enum ap_code code = text ? ap_io_write(e, path, text, strlen(text)) : AP_EMEMORY;
@@ -191,9 +192,18 @@ static enum ap_code simulate_block(struct ap_err *e, struct running *r)
     return AP_OK;
 }
 
+static void measure(struct running *r)
+{
+    if (!r->o->profile)
+        return;
+    r->sim.rhs.profile = &r->profile;
+    ap_profile_enter(&r->profile, AP_PROFILE_OTHER);
+}
+
 static enum ap_code simulate(struct ap_err *e, struct running *r)
 {
     struct ap_checkpoint_loop *l = &r->loop;
+    measure(r);
     while (l->program < (uint64_t)r->sim.spec->n_program && !enough(r)) {
         if (l->k == 0) {
             memset(l->sum, 0, sizeof l->sum);
@@ -242,11 +252,27 @@ static void fill_result(const struct running *r, struct ap_run_result *result)
     result->wall_seconds = r->manifest.wall_seconds;
 }
 
+static void fill_profile(struct running *r, struct ap_run_result *result)
+{
+    if (!r->o->profile || !result)
+        return;
+    ap_profile_enter(&r->profile, AP_PROFILE_OTHER);
+    for (int i = 0; i < AP_PROFILE_PARTS; i++) {
+        result->spent[i].on = ap_profile_name[i];
+        result->spent[i].seconds = r->profile.seconds[i];
+    }
+    result->n_spent = AP_PROFILE_PARTS;
+}
+
 /* What was simulated becomes files that others read. */
-static enum ap_code export(struct ap_err *e, struct running *r, struct ap_run_result *result) {
-    struct ap_run run = {0}; enum ap_code code = ap_runlog_read(e, &run, r->o->folder);
-    if (code == AP_OK) code = ap_export_run(e, &run, r->o->folder, &r->files);
-    if (code == AP_OK && r->manifest.figures) code = draw(e, &run, NULL, r->o->folder, &r->files, result);
+static enum ap_code write_outputs(struct ap_err *e, struct running *r, struct ap_run_result *result)
+{
+    struct ap_run run = {0};
+    enum ap_code code = ap_runlog_read(e, &run, r->o->folder);
+    if (code == AP_OK)
+        code = ap_export_run(e, &run, r->o->folder, &r->files);
+    if (code == AP_OK && r->manifest.figures)
+        code = draw(e, &run, NULL, r->o->folder, &r->files, result);
     ap_runlog_free(&run);
     return code;
 }
@@ -261,13 +287,12 @@ static enum ap_code finish(struct ap_err *e, struct running *r, enum ap_code cod
     if (!broken && result)
         fill_result(r, result);
     if (ended == AP_OK)
-        ended = export(e, r, result);
+        ended = write_outputs(e, r, result);
+    fill_profile(r, result);
     broken = broken || ended == AP_EIO || ended == AP_EMEMORY;
-    enum ap_code listed = write_manifest(broken ? NULL : e, r,
-                                         broken               ? "failed"
-                                         : code == AP_OK      ? "complete"
-                                         : code == AP_STOPPED ? "stopped"
-                                                              : "failed");
+    bool complete = !broken && code == AP_OK;
+    const char *status = complete ? "complete" : !broken && code == AP_STOPPED ? "stopped" : "failed";
+    enum ap_code listed = write_manifest(broken ? NULL : e, r, status, complete);
     if (code == AP_OK && !broken && listed == AP_OK)
         listed = ap_checkpoint_remove(e, r->o->folder);
     return broken && ended != AP_OK ? ended : code != AP_OK ? code : ended != AP_OK ? ended : listed;
@@ -348,7 +373,7 @@ static enum ap_code go_back(struct ap_err *e, struct running *r, char note[AP_ER
     ap_io_sweep(r->o->folder);
     AP_TRY(ap_manifest_remove_outputs(e, r->o->folder));
     AP_TRY(note_sources(e, r));
-    AP_TRY(write_manifest(e, r, "running"));
+    AP_TRY(write_manifest(e, r, "running", false));
     r->from_ms = r->sim.time;
     if (found)
         return ap_sim_record_on(e, &r->sim, log, &mark);

@@ -259,6 +259,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     const struct ap_block_spec *b = &x->spec->block[block];
     if (k == 0 && b->restart)
         x->shown[block] = 0;
+    enum ap_profile_part part = ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
     uint64_t pattern = set_patterns(x, b, x->shown[block]++);
     x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
     if (x->rhs.noise)
@@ -268,6 +269,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
     enter_stretch(x, b, 0);
     ap_rhs_begin(&x->rhs, b->plastic);
+    ap_profile_enter(x->rhs.profile, part);
     ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
     if (x->watch)
         ap_analysis_begin(x->watch);
@@ -283,7 +285,9 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
         }
         AP_TRY(advance(e, x, b, k, ap_intervene_edge(&x->rhs.act, b, x->g.t), &steps));
     }
+    ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
     ap_afferent_fold(&x->rhs.afferent);
+    ap_profile_enter(x->rhs.profile, part);
     x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
     for (int p = 0; p < x->c->n_pop; p++)

@@ -29,7 +29,6 @@ NUMPY = "NumPy Euler, 0.1 ms" if importlib.util.find_spec("scipy") else None  # 
 
 
 def circuit(kind, layers, g, duration, presentations, record):
-    n_in, n_out = layers[0], layers[-1]
     if kind == "W1":
         count = f"smoothing: 3 ms, patterns: {presentations}"
         stimuli = (f"  shown: {{of: input, kind: random, range: [-1, 1], {count}}}\n"
@@ -99,7 +98,7 @@ def plastic(layers):
 
 
 def numpy_job(folder, kind, layers, g, duration, reference, patterns, goals):
-    names, n = plastic(layers), len(layers) - 1
+    names = plastic(layers)
     lists = {k: [float(x) for x in re.findall(r"([0-9.]+) /ms", v)] for k, v in RATES[kind].items()}
     eta = {name: (lambda v: v[min(int(name[-1]), len(v)) - 1])(lists[name[:-1]]) for name in names}
     data = os.path.join(folder, "numpy.npz")

@@ -151,4 +151,15 @@ check "--stop-after ends there" grep -q '"presentations": 3,' "$work/short/manif
 check "--stop-after leaves a complete run" complete "$work/short" complete
 check "progress in JSON" sh -c "'$APICAL' run $association --out '$work/j' --stop-after 2 --progress json --no-figures \
     2>&1 >/dev/null | head -n 1 | '$PYTHON' -c 'import json, sys; assert json.load(sys.stdin)[\"presentations\"] == 2'"
+# ---- --profile
+plain=$(digest circuits/dynamic_dendrites.yaml --stop-after 20)
+"$APICAL" run circuits/dynamic_dendrites.yaml --stop-after 20 --out "$work/profile" --progress none --no-figures --profile \
+    >"$work/profile.out" 2>"$scratch"
+check "a profile changes nothing" equal "$plain" "$(sed -n 's/^digest //p' "$work/profile.out")"
+check "it names weighted sums, solver and plasticity" \
+    equal 3 "$(grep -cE ' %  (weighted sums and membranes|solver .*|plasticity)$' "$scratch")"
+check "its parts are everything" \
+    awk '/ s +[0-9.]+ %/ {sum += $3; n++} END {exit !(n == 8 && sum > 99.5 && sum < 100.5)}' "$scratch"
+check "without it nothing is printed" sh -c "! '$APICAL' run circuits/dynamic_dendrites.yaml --stop-after 5 --no-figures \
+    --overwrite --progress none --out '$work/profile' 2>&1 | grep -q 'weighted sums'"
 finish

@@ -55,7 +55,8 @@ int cmd_resume(int argc, char **argv)
     cmd_begin(&o, &display, style);
     code = ap_resume(&o, result, e);
     if (*result->note)
-        fprintf(stderr, "apical: one of two checkpoints cannot be used, the other one is: %s\n", result->note);
+        fprintf(stderr, "apical: one of two checkpoints cannot be used, the other one is: %s\n",
+                result->note);
     code = cmd_end(&o, result, e, code);
     ap_err_free(e);
     free(result);

@@ -15,7 +15,7 @@ NUMERIC := -ffp-contract=off -fno-fast-math -fno-math-errno
 FLAGS.release := -O3 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAP_NO_CLONES
 FLAGS.tsan    := -O1 -g -fsanitize=thread -DAP_NO_CLONES
-FLAGS.coverage := -O0 -g --coverage -DAP_NO_CLONES
+FLAGS.coverage := -O1 -fno-inline -g --coverage -DAP_NO_CLONES
 CFLAGS  ?=
 ALLFLAGS = -std=c11 -D_GNU_SOURCE $(FLAGS.$(MODE)) $(NUMERIC) $(WARN) -fopenmp -MMD -MP \
            -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"$(strip $(FLAGS.$(MODE)) $(NUMERIC) $(CFLAGS))"' $(HDF5_CFLAGS) $(CFLAGS)

@@ -4,7 +4,7 @@
  * Out:  a page with title, panels and footer, written as PNG.
  * Invariants:
  *   1. Every figure carries title, units, seed, digest and version.
- *   2. All memory of a figure lies in its arena.
+ *   2. All memory of a figure lies in its arena; what found none is remembered, and the page then not written.
  * Never: knows what is plotted.
  * Test: tests/unit/test_figure.c */
 #include "drawing.h"
@@ -22,12 +22,15 @@ char *ap_drawing_text(struct ap_drawing *d, const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     char *copy = ap_mem_arena_text(d->e, &d->arena, line, strlen(line));
+    d->starved = d->starved || !copy;
     return copy ? copy : (char *)"";
 }
 
 void *ap_drawing_take(struct ap_drawing *d, size_t n, size_t size)
 {
-    return ap_mem_arena_take(d->e, &d->arena, n ? n : 1, size);
+    void *block = ap_mem_arena_take(d->e, &d->arena, n ? n : 1, size);
+    d->starved = d->starved || !block;
+    return block;
 }
 
 struct ap_axes_panel *ap_drawing_panel(struct ap_drawing *d, enum ap_axes_kind kind, int row, int col)
@@ -60,6 +63,8 @@ enum ap_code ap_drawing_finish(struct ap_drawing *d, const char *path, const cha
 {
     const struct ap_spec *s = d->s;
     char digest[33] = "none";
+    if (d->starved)
+        return AP_EMEMORY;
     if (d->run->end)
         ap_hash_text((struct ap_hash){d->run->end->digest_high, d->run->end->digest_low}, digest);
     snprintf(d->title, sizeof d->title, "%s", d->f->title ? d->f->title : headline);

@@ -21,6 +21,7 @@ struct ap_drawing {
     const double *row_share, *col_share;
     int n_rows, n_cols;
     char title[256], subtitle[256], footer[256];
+    bool starved; /* some text or array found no memory: the page is not written */
 };
 
 /* Text in the arena. */

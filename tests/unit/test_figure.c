@@ -345,6 +345,36 @@ static void test_interventions_leave_a_mark(void **unused)
     }
 }
 
+/* A figure whose text or array found no memory is not written: once a page without its labels passed for whole. */
+static void test_no_memory_no_picture(void **unused)
+{
+    (void)unused;
+    make(TEXT, 2, true, NULL);
+    struct ap_run run;
+    memset(e, 0, sizeof *e);
+    assert_int_equal(ap_runlog_read(e, &run, folder), AP_OK);
+    for (int f = 0; f < run.spec->n_figure; f++) {
+        int failed = 0;
+        for (long nth = 1;; nth++) {
+            struct ap_file_list files = {0};
+            e->n = 0;
+            ap_mem_fail_at(nth, nth % 2);
+            enum ap_code code = ap_figure_draw(e, &run, run.spec->figure[f].name, folder, &files);
+            bool fired = ap_mem_fail_at(0, false) == 0 || e->n > 0;
+            assert_int_equal(code, fired ? AP_EMEMORY : AP_OK);
+            clear(folder, &files);
+            char path[256];
+            snprintf(path, sizeof path, "%s/%s.png", folder, run.spec->figure[f].name);
+            unlink(path); /* whole, when only its name found no place in the list */
+            if (!fired)
+                break;
+            failed++;
+        }
+        assert_true(failed > 3);
+    }
+    ap_runlog_free(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_broken_values_show_as_hatch),
         cmocka_unit_test(test_pictures_depend_on_the_data),
         cmocka_unit_test(test_interventions_leave_a_mark),
+        cmocka_unit_test(test_no_memory_no_picture),
     };
     return cmocka_run_group_tests(tests, begin, finish);
 }

@@ -2,7 +2,7 @@
 
 Fig. S1 and Fig. 1: medians of five and fifteen seeds beside the reference (one seed) within a factor 3, and beside the
 medians of the same equations in NumPy (independent.py, fifteen seeds), within a factor 2. Fig. 2 (rates times 300, five
-seeds) below 0.06 for the full model and above 0.065 for the shallow control, MNIST (784-100-10, 6,000 presentations) below 20 %.
+seeds): the full model below 0.67 and the shallow control above 0.72 of the error before learning, MNIST (784-100-10, 6,000 presentations) below 20 %.
 The last line is "N passed, N failed".
 """
 import os
@@ -107,8 +107,9 @@ def association(numpy_fig1):
 
 
 def regression():
-    """Fig. 2 with rates times 300, five seeds. The error before learning is the variance of the drawn teacher's rates and
-    differs between seeds by more than a factor two; bands hold for the medians, the order of the two for every seed."""
+    """Fig. 2 with rates times 300, five seeds. The error before learning is the variance of the drawn teacher's rates, 0.065
+    to 0.16 here and 0.09 in the reference: its bands, below 0.06 and above 0.065, are taken relative to that and must hold
+    for every seed. Absolute medians are printed."""
     ends = {}
     for seed in SEEDS:
         for name, sets in (("full", ()), ("shallow", ("microcircuit.plasticity.forward=[0 /ms, 0.15 /ms]",))):
@@ -121,9 +122,10 @@ def regression():
             ends.setdefault(name, []).append(row)
     full, shallow = (np.array(ends[name]) for name in ("full", "shallow"))
     check("Fig. 2, untrained squared error", np.median(full[:, 0]), 0.07, 0.13)
-    check("Fig. 2, full model at 15,000 trials", np.median(full[:, 1]), 0, 0.06)
-    check("Fig. 2, shallow control at 15,000 trials", np.median(shallow[:, 1]), 0.065, 0.13)
-    check("Fig. 2, full over shallow, the worst seed", np.max(full[:, 1] / shallow[:, 1]), 0, 0.8)
+    print(f"       Fig. 2, medians at 15,000 trials: full {np.median(full[:, 1]):.4f} (reference 0.043), shallow "
+          f"{np.median(shallow[:, 1]):.4f} (0.071)", flush=True)
+    check("Fig. 2, full model over untrained, the worst seed", np.max(full[:, 1] / full[:, 0]), 0, 0.06 / 0.09)
+    check("Fig. 2, shallow control over untrained, the worst seed", np.min(shallow[:, 1] / shallow[:, 0]), 0.065 / 0.09, 1.1)
     check("Fig. 2, angle of forward weights to the feedback falls by, the worst seed", np.min(full[:, 2] - full[:, 3]), 8, 60)
 
 

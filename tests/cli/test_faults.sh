@@ -102,18 +102,21 @@ check "temporaries of others survive" run "$work/out" "" 0 --overwrite
 check "both" [ "$(cat "$work/out/weights.png.tmp" "$work/out/manifest.json.tmp" | sort -u)" = theirs ]
 
 # ---- a folder that vanishes, or that may not be written
-door_run() { "$door" run "$work/small.yaml" --out "$work/v" --progress none --set schedule.0.presentations=400 --no-figures \
+door_run() { "$door" run "$work/small.yaml" --out "$work/v" --progress none --set schedule.0.presentations=1000000 --no-figures \
     --set "schedule.0.duration=100 ms" --checkpoint-every 1e-9; }
 rm -rf "$work/v"
 door_run >"$work/out.v" 2>&1 &
 pid=$!
-sleep 0.3
+for _ in $(seq 100); do
+    [ -e "$work/v/checkpoint-b" ] && break
+    sleep 0.1
+done
 mv "$work/v" "$work/moved"
 wait $pid
 code=$?
 check "a folder that vanishes: exit $code" [ $code -eq 3 ]
 check "one line" [ "$(grep -c error: "$work/out.v")" -eq 1 ]
-check "where it went, it is resumed" says digest 0 "$APICAL" resume "$work/moved" --progress none --no-figures
+check "where it went, it is resumed" says digest 0 "$APICAL" resume "$work/moved" --progress none --no-figures --stop-after 1
 check "standard output that is full" says "cannot write to standard output" 3 sh -c "'$APICAL' info rule >/dev/full"
 if [ "$(id -u)" -ne 0 ]; then # root may write anywhere
     mkdir "$work/r" && chmod 555 "$work/r"

@@ -291,8 +291,8 @@ finally:
     shutil.rmtree(work, ignore_errors=True)
 where = "every place" if args.every == 1 else f"one place in {args.every}"
 print(f"promise: {args.part}{os.environ.get('PROMISE', '')}:", {
-    "io": f"{faults} failures, {where} x 8 kinds, {len(CIRCUITS)} circuits: {failed} wrong",
-    "memory": f"{faults} failures, {where}, 7 commands, {len(CIRCUITS)} circuits: {failed} wrong",
+    "io": f"{faults} failures, {where} x 8 kinds, circuits {args.circuits}: {failed} wrong",
+    "memory": f"{faults} failures, {where}, 7 commands, circuits {args.circuits}: {failed} wrong",
     "room": f"{faults} sizes at which files stop growing, HDF5 among them: {failed} wrong",
     "calls": f"{faults} kills, {where}, running and resuming: {failed} differences",
     "kills": f"{faults} kills in {runs} runs: {failed} differences"}[args.part])

@@ -100,7 +100,7 @@ def association(numpy_fig1):
     reference = np.array((3.1, 1.6, 0.68, 0.15, 0.017))
     a = table("Fig. 1, squared apical potential", names, reference, apical)
     table("Fig. 1, squared distance of the output's prediction", names, (74, 61, 38, 19, 3.4), output)
-    within("Fig. 1, squared apical potential", (names[0], names[-1]), (a[0], a[-1]), (reference[0], reference[-1]), 3)
+    within("Fig. 1, squared apical potential", names, a, reference, 3)
     within("Fig. 1, squared apical potential, decay from the onset", names[1:], a[1:] / a[0], reference[1:] / reference[0], 3)
     theirs = np.median(numpy_fig1[:, at, 0], axis=0)
     within("Fig. 1, squared apical potential beside NumPy", names, a, theirs, 2)

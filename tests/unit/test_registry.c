@@ -179,6 +179,7 @@ static void collect(const char *folder, int depth)
         char path[512];
         struct stat st;
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "test_registry.c") == 0 ||
+            strcmp(entry->d_name, "corpus") == 0 || /* of the fuzzers: no use, and not text */
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
             stat(path, &st) != 0)
             continue;

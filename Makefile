@@ -30,7 +30,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: builds endurance promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: builds endurance generated promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -111,7 +111,10 @@ builds: data      ## the golden digests from gcc and clang, -O0 to -O3, x86-64-v
 	$(Q)sh .ci/setup.sh builds && BUILD=$(BUILD) MAKE="$(MAKE)" sh tests/builds.sh
 
 endurance: all    ## a million presentations: memory and open files stay as they are
-	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) $(PYTHON) tests/endurance.py $(BUILD)/promises.log
+	$(Q)APICAL=$(OBJ)/apical $(PYTHON) tests/endurance.py $(BUILD)/promises.log
+
+generated: all    ## 10,000 circuit files from a seeded generator: each runs or is refused with a message
+	$(Q)OMP_WAIT_POLICY=passive APICAL=$(OBJ)/apical $(PYTHON) tests/generated.py $(BUILD)/promises.log
 
 promises:         ## the table of promises in the README, from the last figures of the tests
 	$(Q)sh tests/promises.sh --write $(BUILD)/promises.log

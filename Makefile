@@ -30,7 +30,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: builds endurance generated promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -106,6 +106,15 @@ faults: all       ## every system call and allocation fails or is killed, in tur
 kills: all        ## 1,000 kills at random moments and 10,000 power losses
 	$(Q)$(MAKE) --no-print-directory MODE=release tests-built
 	$(Q)PYTHON=$(PYTHON) sh tests/faults/run.sh kills
+
+builds: data      ## the golden digests from gcc and clang, -O0 to -O3, x86-64-v2 to v4, FMA hidden (half an hour)
+	$(Q)sh .ci/setup.sh builds && BUILD=$(BUILD) MAKE="$(MAKE)" sh tests/builds.sh
+
+endurance: all    ## a million presentations: memory and open files stay as they are
+	$(Q)APICAL=$(OBJ)/apical $(PYTHON) tests/endurance.py $(BUILD)/promises.log
+
+generated: all    ## 10,000 circuit files from a seeded generator: each runs or is refused with a message
+	$(Q)OMP_WAIT_POLICY=passive APICAL=$(OBJ)/apical $(PYTHON) tests/generated.py $(BUILD)/promises.log
 
 promises:         ## the table of promises in the README, from the last figures of the tests
 	$(Q)sh tests/promises.sh --write $(BUILD)/promises.log

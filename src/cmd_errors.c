@@ -127,6 +127,11 @@ int cmd_error_table(int argc, char **argv)
     o.threads = (int)threads;
     o.presentations = (uint64_t)presentations;
     o.every = (uint64_t)every;
+    char file[1024], folder[512];
+    struct stat about;
+    bool run = stat(argument[0], &about) == 0 && S_ISDIR(about.st_mode);
+    if (o.weights && !run)
+        return cmd_usage("errors", "--weights needs the folder of a run, not", argument[0]);
     struct ap_err *e = ap_err_create();
     struct ap_errors_result *result = calloc(1, sizeof *result);
     if (!e || !result)
@@ -135,11 +140,6 @@ int cmd_error_table(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     code = AP_EUSAGE;
-    char file[1024], folder[512];
-    struct stat about;
-    bool run = stat(argument[0], &about) == 0 && S_ISDIR(about.st_mode);
-    if (o.weights && !run)
-        return cmd_usage("errors", "--weights needs the folder of a run, not", argument[0]);
     snprintf(file, sizeof file, run ? "%s/circuit.yaml" : "%s", argument[0]);
     o.run = run ? argument[0] : NULL;
     struct ap_spec *spec = ap_spec_read(file, sets.text, sets.n, e);

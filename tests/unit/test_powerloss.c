@@ -334,7 +334,8 @@ static void write_folder(const struct disk *d)
     for (int i = 0; i < d->n_safe; i++) {
         const struct file *f = &d->file[d->safe[i].file];
         FILE *out = fopen(path_of(d->safe[i].text), "wb");
-        assert_true(out && fwrite(f->safe, 1, f->n_safe, out) == f->n_safe && fclose(out) == 0);
+        assert_true(out && (f->n_safe == 0 || fwrite(f->safe, 1, f->n_safe, out) == f->n_safe) &&
+                    fclose(out) == 0);
     }
 }
 

@@ -56,6 +56,8 @@ for compiler in gcc clang; do
     done
     try $compiler "-O3 -march=native -DAP_NO_CLONES"
 done
+before=$failed builds=$((passed + failed))
+figure="$builds builds of two compilers, $digests digests: $failed builds differ"
 hide=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD
 active() { # what the C library thinks that the CPU has
     "$loader" --list-diagnostics 2>/dev/null | grep -E 'active|platform'
@@ -66,6 +68,7 @@ else
     build "gcc -O3" gcc -O3 && line "gcc -O3, FMA and AVX2 hidden from the C library" $hide
     build "gcc -O3 -DAP_NO_CLONES" gcc "-O3 -DAP_NO_CLONES" && line "gcc -O3 -DAP_NO_CLONES, FMA and AVX2 hidden from the C library" $hide
 fi
-echo "promise: builds: $((passed + failed)) builds of two compilers, $digests digests: $failed builds differ" | tee -a "$BUILD/promises.log"
+echo "promise: builds: $figure; FMA hidden from the C library: $((failed - before)) of $((passed + failed - builds)) differ" | tee -a "$BUILD/promises.log"
+[ "$failed" -eq "$before" ] || echo "known: pow of the C library, by which CVODE chooses its steps, has other bits there (README, Numerics)"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -183,10 +183,10 @@ def main():
                 file.write(text)
             try:
                 p = subprocess.run([os.environ["APICAL"], "run", path, "--out", out, "--no-figures", "--progress", "none",
-                                    "--threads", "1"], capture_output=True, text=True, timeout=60)
+                                    "--threads", "1"], capture_output=True, text=True, timeout=300)
                 code, words = p.returncode, p.stderr.strip()
             except subprocess.TimeoutExpired:
-                code, words = "slow", "no end after 60 s"
+                code, words = "slow", "no end after 300 s"
             bad = nans(os.path.join(out, "probes.h5")) if code == 0 else []
             subprocess.run(["rm", "-rf", out, path], check=False)
             return seed, text, code, words, bad

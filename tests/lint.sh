@@ -44,9 +44,9 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent intervene
+10 noise afferent factor intervene
 11 rhs
-12 vec integrate plasticity analysis adjoint
+12 stage vec integrate plasticity analysis adjoint
 13 runlog
 14 record series residual export
 15 sim manifest figure

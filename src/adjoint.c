@@ -3,13 +3,14 @@
  * In:   an analysed right-hand side at the end of a presentation, and where that presentation began.
  * Out:  the loss without teacher and its derivative with respect to every forward weight.
  * Invariants:
- *   1. ap_adjoint_product is the exact transpose of ap_rhs_product.
+ *   1. ap_adjoint_product is the exact transpose of ap_tangent_product.
  *   2. A right-hand side of its own: the simulation it looks at is not touched.
  *   3. Stretches between the edges of interventions are separate problems: nothing interpolates across a jump.
  * Never: changes a weight.
  * Test: tests/unit/test_adjoint.c */
 #include "adjoint.h"
 #include "synapse.h"
+#include "tangent.h"
 
 #include <cvodes/cvodes.h>
 #include <math.h>
@@ -255,7 +256,7 @@ static int forward_rhs(realtype t, N_Vector y, N_Vector dy, void *user)
 static int forward_setup(realtype t, N_Vector y, N_Vector fy, void *user)
 {
     (void)fy;
-    ap_rhs_linearise(&((struct ap_adjoint *)user)->own, t, N_VGetArrayPointer_Serial(y));
+    ap_tangent_linearise(&((struct ap_adjoint *)user)->own, t, N_VGetArrayPointer_Serial(y));
     return 0;
 }
 
@@ -263,8 +264,8 @@ static int forward_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vect
                          N_Vector tmp)
 {
     (void)t, (void)y, (void)fy, (void)tmp;
-    ap_rhs_product(&((struct ap_adjoint *)user)->own, N_VGetArrayPointer_Serial(v),
-                   N_VGetArrayPointer_Serial(jv));
+    ap_tangent_product(&((struct ap_adjoint *)user)->own, N_VGetArrayPointer_Serial(v),
+                       N_VGetArrayPointer_Serial(jv));
     return 0;
 }
 
@@ -279,7 +280,7 @@ static void minus_transposed(struct ap_adjoint *x, N_Vector lambda, N_Vector out
 static int backward_rhs(realtype t, N_Vector y, N_Vector lambda, N_Vector d_lambda, void *user)
 {
     struct ap_adjoint *x = user;
-    ap_rhs_linearise(&x->own, t, N_VGetArrayPointer_Serial(y));
+    ap_tangent_linearise(&x->own, t, N_VGetArrayPointer_Serial(y));
     minus_transposed(x, lambda, d_lambda);
     return 0;
 }
@@ -287,7 +288,7 @@ static int backward_rhs(realtype t, N_Vector y, N_Vector lambda, N_Vector d_lamb
 static int backward_setup(realtype t, N_Vector y, N_Vector lambda, N_Vector f, void *user)
 {
     (void)lambda, (void)f;
-    ap_rhs_linearise(&((struct ap_adjoint *)user)->own, t, N_VGetArrayPointer_Serial(y));
+    ap_tangent_linearise(&((struct ap_adjoint *)user)->own, t, N_VGetArrayPointer_Serial(y));
     return 0;
 }
 
@@ -305,7 +306,7 @@ static int backward_quadrature(realtype t, N_Vector y, N_Vector lambda, N_Vector
     struct ap_adjoint *x = user;
     const struct ap_circuit *c = x->own.c;
     struct pulls to = pulls_in(c, x->work);
-    ap_rhs_linearise(&x->own, t, N_VGetArrayPointer_Serial(y));
+    ap_tangent_linearise(&x->own, t, N_VGetArrayPointer_Serial(y));
     pull_back(&x->own, N_VGetArrayPointer_Serial(lambda), &to);
     for (int k = 1; k <= x->a->path.n; k++) {
         const struct ap_pathway_layer *l = &x->a->path.layer[k];

@@ -9,6 +9,8 @@
  * Never: changes a weight.
  * Test: tests/unit/test_integrate.c */
 #include "integrate.h"
+#include "hierarchy.h"
+#include "tangent.h"
 #include "vec.h"
 
 #include <cvodes/cvodes.h>
@@ -27,6 +29,7 @@ struct cvode {
     N_Vector y, dense;
     SUNLinearSolver linear;
     SUNNonlinearSolver nonlinear;
+    struct ap_hierarchy hierarchy; /* when it is used */
     char message[AP_ERR_TEXT];
 };
 
@@ -45,7 +48,7 @@ static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)
 {
     (void)fy;
     struct ap_integrator *g = user;
-    ap_rhs_linearise(g->rhs, t, ap_vec_data(y));
+    ap_tangent_linearise(g->rhs, t, ap_vec_data(y));
     return 0;
 }
 
@@ -54,7 +57,7 @@ static int jacobian_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vec
 {
     (void)t, (void)y, (void)fy, (void)tmp;
     struct ap_integrator *g = user;
-    ap_rhs_product(g->rhs, ap_vec_data(v), ap_vec_data(jv));
+    ap_tangent_product(g->rhs, ap_vec_data(v), ap_vec_data(jv));
     return 0;
 }
 
@@ -81,6 +84,7 @@ static void cvode_destroy(struct ap_integrator *g)
         CVodeFree(&k->memory);
     if (k->linear)
         SUNLinSolFree(k->linear);
+    ap_hierarchy_free(&k->hierarchy);
     if (k->nonlinear)
         SUNNonlinSolFree(k->nonlinear);
     ap_vec_pool_free(k->pool);
@@ -122,11 +126,59 @@ static enum ap_code cvode_common(struct ap_err *e, struct ap_integrator *g, int 
     return AP_OK;
 }
 
+/* ---- Newton's system along the hierarchy, as a SUNLinearSolver that never asks for a product ---------- */
+
+static SUNLinearSolver_Type pass_type(SUNLinearSolver s)
+{
+    (void)s;
+    return SUNLINEARSOLVER_ITERATIVE;
+}
+
+static int pass_atimes(SUNLinearSolver s, void *data, SUNATimesFn times)
+{
+    (void)s, (void)data, (void)times;
+    return SUNLS_SUCCESS;
+}
+
+static int pass_solve(SUNLinearSolver s, SUNMatrix none, N_Vector x, N_Vector b, realtype tolerance)
+{
+    (void)none, (void)tolerance;
+    struct cvode *k = s->content;
+    double gamma;
+    if (CVodeGetCurrentGamma(k->memory, &gamma) != CV_SUCCESS)
+        return SUNLS_MEM_FAIL;
+    ap_hierarchy_solve(&k->hierarchy, gamma, ap_vec_data(b), ap_vec_data(x));
+    return SUNLS_SUCCESS;
+}
+
+static int pass_free(SUNLinearSolver s)
+{
+    SUNLinSolFreeEmpty(s);
+    return SUNLS_SUCCESS;
+}
+
+static SUNLinearSolver pass_create(struct ap_err *e, struct ap_integrator *g)
+{
+    struct cvode *k = g->own;
+    if (ap_hierarchy_init(e, &k->hierarchy, g->rhs) != AP_OK)
+        return NULL;
+    SUNLinearSolver s = SUNLinSolNewEmpty(k->context);
+    if (!s)
+        return NULL;
+    s->content = k;
+    s->ops->gettype = pass_type;
+    s->ops->setatimes = pass_atimes;
+    s->ops->solve = pass_solve;
+    s->ops->free = pass_free;
+    return s;
+}
+
 static enum ap_code bdf_create(struct ap_err *e, struct ap_integrator *g)
 {
     AP_TRY(cvode_common(e, g, CV_BDF));
     struct cvode *k = g->own;
-    k->linear = SUNLinSol_SPGMR(k->y, SUN_PREC_NONE, 5, k->context);
+    bool pass = g->spec->hierarchy && !g->rhs->c->coupled;
+    k->linear = pass ? pass_create(e, g) : SUNLinSol_SPGMR(k->y, SUN_PREC_NONE, 5, k->context);
     if (!k->linear || CVodeSetLinearSolver(k->memory, k->linear, NULL) != CV_SUCCESS ||
         CVodeSetJacTimes(k->memory, jacobian_setup, jacobian_times) != CV_SUCCESS)
         return refused(e, g, "attach the Krylov solver");

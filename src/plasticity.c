@@ -16,6 +16,7 @@
 #include "plasticity.h"
 #include "synapse.h"
 
+#include <math.h>
 #include <string.h>
 
 enum ap_code ap_plasticity_init(struct ap_err *e, struct ap_plasticity *x, struct ap_rhs *rhs)
@@ -45,6 +46,13 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_signals(x->rhs);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
+    for (int k = 0; k < x->rhs->factor.n; k++) {
+        struct ap_factor *f = &x->rhs->factor.of[k];
+        const struct ap_proj *p = &x->rhs->c->proj[f->proj];
+        if (x->rhs->now.plastic[f->proj])
+            ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
+                            x->rhs->signal + p->pre_signal.at, ap_rhs_sent(x->rhs, f->proj));
+    }
     ap_rhs_drift(x->rhs, t);
     ap_profile_enter(x->rhs->profile, part);
 }
@@ -61,7 +69,8 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
 {
     const struct ap_circuit *c = x->rhs->c;
     const struct ap_proj *p = &c->proj[t->pop];
-    if (!x->rhs->now.plastic[t->pop] || x->rhs->afferent.by_proj[t->pop])
+    if (!x->rhs->now.plastic[t->pop] || x->rhs->afferent.by_proj[t->pop] ||
+        ap_factor_holds(&x->rhs->factor, t->pop))
         return;
     size_t n = t->last - t->first, at = t->first * p->cols;
     double *w = p->w + at, *d = p->d ? p->d + at : NULL;
@@ -77,6 +86,17 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
                              pre1 + t->first + i, &k);
 }
 
+/* How far off the sums of a projection may be: a part of the integrator's tolerance for what they add up to. */
+static double tolerance(const struct ap_rhs *r, const struct ap_proj *p)
+{
+    static const double PART = 0.05;
+    const double *sum = r->input + r->c->pop[p->post].comp[p->post_comp].value;
+    double square;
+    ap_synapse_product(1, p->rows, sum, sum, 0, &square);
+    return PART *
+           (r->c->spec->integrator.rtol * sqrt(square / (double)p->rows) + r->c->spec->integrator.atol);
+}
+
 /* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. */
 static void update(struct ap_plasticity *x, double t, double h, bool euler)
 {
@@ -90,6 +110,14 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
         const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
         ap_afferent_step(f, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),
                          now + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t));
+    }
+    for (int k = 0; k < x->rhs->factor.n; k++) {
+        struct ap_factor *f = &x->rhs->factor.of[k];
+        const struct ap_proj *p = &c->proj[f->proj];
+        if (!f->learns)
+            continue;
+        ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
+        ap_factor_refresh(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj), tolerance(x->rhs, p));
     }
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
     for (int k = 0; k < c->n_proj_task; k++)

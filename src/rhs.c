@@ -28,6 +28,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
     if (!r->block || !r->w || !r->d)
         return AP_EMEMORY;
     AP_TRY(ap_afferent_init(e, &r->afferent, c));
+    AP_TRY(ap_factor_init(e, &r->factor, c));
     AP_TRY(ap_intervene_init(e, &r->act, c));
     double *next = r->block;
     const struct {
@@ -52,6 +53,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
 void ap_rhs_free(struct ap_rhs *r)
 {
     ap_afferent_free(&r->afferent);
+    ap_factor_free(&r->factor);
     ap_intervene_free(&r->act);
     ap_mem_free(r->block);
     ap_mem_free(r->w);
@@ -67,8 +69,15 @@ void ap_rhs_arriving(const struct ap_rhs *r, int proj, double *out)
     const double *x = ap_stage_sent(r, proj, r->v, r->rate, false);
     if (q->spec->connect == AP_CONNECT_DENSE)
         ap_stage_row_sums(r, proj, r->w[proj], 0, q->rows, x, 0, out);
+    if (ap_factor_holds(&r->factor, proj))
+        ap_factor_add(&r->factor, r->factor.by_proj[proj], 0, q->rows, out);
     for (size_t i = 0; i < q->rows; i++)
         out[i] = r->act.factor[proj] * (q->spec->connect == AP_CONNECT_DENSE ? out[i] : r->w[proj][i] * x[i]);
+}
+
+const double *ap_rhs_sent(const struct ap_rhs *r, int proj)
+{
+    return ap_stage_sent(r, proj, r->v, r->rate, false);
 }
 
 void ap_rhs_signals(struct ap_rhs *r)
@@ -115,7 +124,7 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
         memset(out, 0, n * sizeof *out);
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
-            if (!q->plastic || !r->now.plastic[m->sum[s]])
+            if (!q->plastic || !r->now.plastic[m->sum[s]] || ap_factor_holds(&r->factor, m->sum[s]))
                 continue;
             const double *x = ap_stage_sent(r, m->sum[s], r->v, r->rate, false);
             const double *signals = r->signal + q->post_signal.at, *post = signals + t->first;
@@ -177,6 +186,11 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
             for (int k = 0; k < c->n_proj; k++)
                 ap_stage_gather(r, k, r->v, r->rate, r->act.x);
         }
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->factor.n; k++)
+            if (r->factor.of[k].learns)
+                ap_factor_look(&r->factor, &r->factor.of[k], t,
+                               ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
             ap_stage_sums(r, &c->task[k], t, decay, r->w, r->v, r->rate, r->input, r->v);

@@ -1,10 +1,11 @@
-/* rhs.h: the right-hand side dy/dt of a circuit, and its Jacobian times a vector. A pure function of time, state and
+/* rhs.h: the right-hand side dy/dt of a circuit. A pure function of time, state and
  * weights; what it needs besides (patterns, gates, noise) is fixed for a presentation. */
 #ifndef AP_RHS_H
 #define AP_RHS_H
 
 #include "circuit.h"
 #include "afferent.h"
+#include "factor.h"
 #include "intervene.h"
 #include "noise.h"
 #include "profile.h"
@@ -24,6 +25,7 @@ struct ap_rhs {
     double *clamp_tau;             /* [n_pop] */
     struct ap_intervene act;       /* interventions in force */
     struct ap_afferents afferent;  /* sums from clamped populations */
+    struct ap_factors factor;      /* changes of large matrices in this presentation */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */
     double *v;            /* [n_value] potentials of all compartments */
@@ -60,14 +62,13 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t);
  * held weights from a clamped population, what the matrix at the presentation's beginning gives. */
 void ap_rhs_arriving(const struct ap_rhs *r, int proj, double *out);
 
+/* What is sent through a projection at the last evaluation: [cols]. */
+const double *ap_rhs_sent(const struct ap_rhs *r, int proj);
+
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);
 
 /* Held weights: sets drift from the weights' rates of change and the fields of the last evaluation, at time t. */
 void ap_rhs_drift(struct ap_rhs *r, double t);
-
-/* Fixes the point (t, y) at which products are taken, then jv = (d rhs / dy) v. */
-void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y);
-void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv);
 
 #endif

@@ -343,6 +343,7 @@ static enum ap_code read_list(struct ap_err *e, struct ap_spec *s, struct ap_nod
 /* ---- integrator ------------------------------------------------------------------------------------ */
 
 static const char *const WEIGHTS[] = {"coupled", "held", NULL};
+static const char *const NEWTON[] = {"krylov", "hierarchy", NULL};
 #define OF(field) offsetof(struct ap_integrator_spec, field)
 static const struct ap_key INTEGRATOR_KEYS[] = {
     {"rtol", AP_KEY_NUMBER, AP_DIM_NONE, OF(rtol), "1e-6", 1e-14, 0.1, NULL,
@@ -355,6 +356,10 @@ static const struct ap_key INTEGRATOR_KEYS[] = {
      "longest step; 0: none (bdf, adams)"},
     {"weights", AP_KEY_CHOICE, AP_DIM_NONE, OF(held), "held", 0, 0, WEIGHTS,
      "coupled: plastic weights inside the error control; held: constant between steps, then updated"},
+    {"newton", AP_KEY_CHOICE, AP_DIM_NONE, OF(hierarchy), "krylov", 0, 0, NEWTON,
+     "how bdf solves for a step: krylov, with the whole Jacobian; hierarchy, in one pass from the input "
+     "upwards, cheaper "
+     "where feedback is weak"},
     {"limit", AP_KEY_NUMBER, AP_DIM_POTENTIAL, OF(limit), "1000", AP_POSITIVE, INFINITY, NULL,
      "a potential beyond this stops the run"},
     {"max-steps", AP_KEY_INTEGER, AP_DIM_NONE, OF(max_steps), "1000000", 1, 1e15, NULL,

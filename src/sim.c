@@ -210,6 +210,7 @@ static void reset_state(struct ap_sim *x)
 /* The interventions of the stretch that begins at time t come into force. */
 static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, double t)
 {
+    ap_factor_fold(&x->rhs.factor);
     ap_intervene_set(&x->rhs.act, b, t);
     ap_intervene_hold(&x->rhs.act, x->g.y);
     x->rhs.now.plastic = x->rhs.act.plastic;
@@ -287,6 +288,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     }
     ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
     ap_afferent_fold(&x->rhs.afferent);
+    ap_factor_fold(&x->rhs.factor);
     ap_profile_enter(x->rhs.profile, part);
     x->rhs.drifts = false; /* the weights have caught up */
     ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
@@ -305,6 +307,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 
 void ap_sim_settle(struct ap_sim *x)
 {
+    ap_factor_fold(&x->rhs.factor);
     ap_afferent_fold(&x->rhs.afferent); /* a presentation that failed has not come to its end */
     for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
         struct ap_proj *p = &x->c->proj[i];

@@ -246,6 +246,7 @@ struct ap_integrator_spec {
     double step;                  /* Euler's step; the first step of CVODE [ms] */
     double max_step;              /* 0: none [ms] */
     int held;                     /* weights: 0 coupled, 1 held */
+    int hierarchy;                /* newton: 0 krylov, 1 hierarchy */
     double limit;                 /* absurd potential */
     int64_t max_steps;            /* per presentation */
     int64_t thread_work;          /* multiply-adds per right-hand side from which threads pay */

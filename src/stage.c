@@ -46,7 +46,8 @@ static const double *straight(const struct ap_circuit *c, const struct ap_proj *
     return p->pre_comp < 0 ? rate + pre->rate : v + pre->comp[p->pre_comp].value;
 }
 
-const double *ap_stage_sent(const struct ap_rhs *r, int proj, const double *v, const double *rate, bool tangent)
+const double *ap_stage_sent(const struct ap_rhs *r, int proj, const double *v, const double *rate,
+                            bool tangent)
 {
     if (r->act.map[proj])
         return (tangent ? r->act.dx : r->act.x) + r->act.x_at[proj];
@@ -62,7 +63,7 @@ void ap_stage_gather(const struct ap_rhs *r, int proj, const double *v, const do
 }
 
 void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t first, size_t n,
-                     const double *x, int add, double *out)
+                       const double *x, int add, double *out)
 {
     size_t cols = r->c->proj[proj].cols;
     const uint32_t *row = r->act.row[proj];
@@ -104,8 +105,8 @@ void ap_stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, 
         ap_stage_fill(n, 0, r->rate + p->rate + t->first);
 }
 
-void ap_stage_compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last, const double *input,
-                    bool tangent, double *v_all)
+void ap_stage_compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last,
+                      const double *input, bool tangent, double *v_all)
 {
     const struct ap_pop *p = &r->c->pop[pop];
     const struct ap_comp *m = &p->comp[comp];
@@ -157,8 +158,8 @@ void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy)
 }
 
 void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *decay,
-                       const double *const *w, const double *v_all, const double *rate, double *input,
-                       double *v_out)
+                   const double *const *w, const double *v_all, const double *rate, double *input,
+                   double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -189,6 +190,11 @@ void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time,
                 double left = decay[q->pre];
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + fma(left, wb[i], wa[i]);
+            } else if (ap_factor_holds(&r->factor, m->sum[s])) {
+                ap_stage_row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, 0, part);
+                ap_factor_add(&r->factor, r->factor.by_proj[m->sum[s]], t->first, t->last, part);
+                for (size_t i = 0; i < n; i++)
+                    in[i] = (s > 0 ? in[i] : 0) + part[i];
             } else if (q->spec->connect == AP_CONNECT_DENSE)
                 ap_stage_row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, s > 0, in);
             else
@@ -231,8 +237,8 @@ static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const s
     }
 }
 
-void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time,
-                              const double *v_all, const double *input, bool tangent, double *dy)
+void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time, const double *v_all,
+                          const double *input, bool tangent, double *dy)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -338,7 +344,7 @@ void ap_stage_signal_changes(struct ap_rhs *r, int proj)
 /* ---- coupled weights ------------------------------------------------------------------------------- */
 
 void ap_stage_weights(const struct ap_rhs *r, const struct ap_task *t, const double *vd, bool tangent,
-                        double *dy)
+                      double *dy)
 {
     const struct ap_proj *p = &r->c->proj[t->pop];
     size_t n = t->last - t->first, at = t->first * p->cols, size = n * p->cols;

@@ -158,6 +158,74 @@ AP_CLONES void ap_synapse_fold(size_t rows, size_t cols, double *restrict w, dou
                  b);
 }
 
+AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *restrict v,
+                                  const double *restrict c, double *restrict out)
+{
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < n; i++)
+            out[i] = fma(c[k], v[k * stride + i], out[i]);
+}
+
+/* A tile of a product of matrices, in registers: sum[r][l] = sum_k c[k * TILE_ROWS + r] x[k * stride + l], k in order. */
+enum { TILE_ROWS = 8, TILE = 16 };
+static inline __attribute__((always_inline)) void tile_product(size_t n, const double *restrict c,
+                                                               const double *restrict x, size_t stride,
+                                                               double sum[TILE_ROWS][TILE])
+{
+    double s[TILE_ROWS][TILE];
+    memset(s, 0, sizeof s);
+    for (size_t k = 0; k < n; k++)
+        for (size_t r = 0; r < TILE_ROWS; r++) {
+#pragma omp simd
+            for (size_t l = 0; l < TILE; l++)
+                s[r][l] = fma(c[k * TILE_ROWS + r], x[k * stride + l], s[r][l]);
+        }
+    memcpy(sum, s, sizeof s);
+}
+
+/* Columns [j, j + wide) of pre, filled up with zeros where the matrix ends. */
+static void edge_of(const struct ap_synapse_factors *f, size_t cols, size_t j, size_t wide,
+                    double edge[AP_SYNAPSE_RANK][TILE])
+{
+    for (size_t k = 0; k < f->n; k++)
+        for (size_t l = 0; l < TILE; l++)
+            edge[k][l] = l < wide ? f->pre[k * cols + j + l] : 0;
+}
+
+AP_CLONES void ap_synapse_rank(size_t rows, size_t cols, double *restrict w, double *restrict d,
+                               const struct ap_synapse_factors *f)
+{
+    double a[AP_SYNAPSE_RANK][TILE_ROWS], b[AP_SYNAPSE_RANK][TILE_ROWS]; /* coefficients of these rows */
+    double edge[AP_SYNAPSE_RANK][TILE], sw[TILE_ROWS][TILE], sd[TILE_ROWS][TILE];
+    size_t whole = cols / TILE * TILE;
+    edge_of(f, cols, whole, cols - whole, edge);
+    for (size_t i = 0; i < rows; i += TILE_ROWS) {
+        size_t high = rows - i < TILE_ROWS ? rows - i : TILE_ROWS;
+        for (size_t k = 0; k < f->n; k++)
+            for (size_t r = 0; r < TILE_ROWS; r++) {
+                double post = r < high ? f->post[k * f->stride + i + r] : 0;
+                a[k][r] = f->a[k] * post;
+                b[k][r] = f->d[k] * post;
+            }
+        for (size_t j = 0; j < cols; j += TILE) {
+            size_t wide = j < whole ? TILE : cols - whole, stride = j < whole ? cols : TILE;
+            const double *x = j < whole ? f->pre + j : edge[0];
+            tile_product(f->n, a[0], x, stride, sw);
+            if (d)
+                tile_product(f->n, b[0], x, stride, sd);
+            for (size_t r = 0; r < high; r++) {
+                double *row = w + (i + r) * cols + j, *drow = d ? d + (i + r) * cols + j : NULL;
+                for (size_t l = 0; l < wide; l++)
+                    row[l] = fma(f->left, row[l], sw[r][l]);
+                for (size_t l = 0; drow && l < wide; l++) {
+                    row[l] = fma(f->alpha, drow[l], row[l]);
+                    drow[l] = fma(f->epsilon, drow[l], sd[r][l]);
+                }
+            }
+        }
+    }
+}
+
 AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,
                                      const double *restrict post, const double *restrict pre, double eta,
                                      double inv_tau, double *restrict dw, double *restrict dd)

@@ -33,6 +33,21 @@ void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left
                      double epsilon, const double *p, const double *q, const double *r, const double *s,
                      const double *a, const double *b);
 
+/* out[i] += sum_k c[k] v[k * stride + i], i < n, k < count in this order. */
+void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *v, const double *c, double *out);
+
+enum { AP_SYNAPSE_RANK = 64 };
+/* Many products at once, at most AP_SYNAPSE_RANK, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
+ * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. */
+struct ap_synapse_factors {
+    size_t n;
+    double left, alpha, epsilon;
+    const double *a, *d, *post;
+    size_t stride;
+    const double *pre;
+};
+void ap_synapse_rank(size_t rows, size_t cols, double *w, double *d, const struct ap_synapse_factors *f);
+
 /* Coupled weights, one matrix: dw = eta*d, dd = (post pre^T - d)/tau; without low-pass (dd NULL) dw = eta*post pre^T. */
 void ap_synapse_derivative(size_t rows, size_t cols, const double *d, const double *post, const double *pre,
                            double eta, double inv_tau, double *dw, double *dd);

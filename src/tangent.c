@@ -3,16 +3,16 @@
  * In:   the right-hand side, a point (t, y) at which it is linearised, a change of the state.
  * Out:  the change of dy/dt.
  * Invariants:
- *   1. ap_rhs_product is the exact derivative of ap_rhs_eval at the linearised point.
+ *   1. ap_tangent_product is the exact derivative of ap_rhs_eval at the linearised point.
  *   2. Each output element is written by one task from a fixed order of operations.
  * Never: changes a field of the right-hand side but when it linearises.
  * Test: tests/unit/test_rhs.c */
-#include "rhs.h"
+#include "tangent.h"
 #include "stage.h"
 
 #include <string.h>
 
-void ap_rhs_linearise(struct ap_rhs *r, double t, const double *y)
+void ap_tangent_linearise(struct ap_rhs *r, double t, const double *y)
 {
     const struct ap_circuit *c = r->c;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
@@ -43,7 +43,8 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
 {
     const struct ap_proj *q = &r->c->proj[proj];
     bool dense = q->spec->connect == AP_CONNECT_DENSE, changes = !r->c->pop[q->pre].clamped;
-    const double *const x[2] = {ap_stage_sent(r, proj, r->dv, r->drate, true), ap_stage_sent(r, proj, r->v, r->rate, false)};
+    const double *const x[2] = {ap_stage_sent(r, proj, r->dv, r->drate, true),
+                                ap_stage_sent(r, proj, r->v, r->rate, false)};
     const double *const w[2] = {changes ? r->w[proj] : NULL,
                                 ap_stage_coupled(r) && q->plastic ? v + q->w_state : NULL};
     double part[256];
@@ -55,8 +56,7 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
     }
 }
 
-/* Sums of changed rates by the weights, plus (coupled) rates by changed weights; clamped populations do not change. */
-static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v)
+void ap_tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v, const bool *known)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -67,6 +67,8 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
         memset(in, 0, n * sizeof *in);
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            if (known && !known[q->pre])
+                continue;
             bool dense = q->spec->connect == AP_CONNECT_DENSE;
             const double *dx = ap_stage_sent(r, m->sum[s], r->dv, r->drate, true);
             const double *x = ap_stage_sent(r, m->sum[s], r->v, r->rate, false);
@@ -94,7 +96,7 @@ static void tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double
     }
 }
 
-static void tangent_rates(struct ap_rhs *r, const struct ap_task *t, const double *v)
+void ap_tangent_rates(struct ap_rhs *r, const struct ap_task *t, const double *v)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -115,7 +117,7 @@ static void tangent_rates(struct ap_rhs *r, const struct ap_task *t, const doubl
         drate[i] = slope[i] * dsoma[i];
 }
 
-void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
+void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 {
     const struct ap_circuit *c = r->c;
     r->products++;
@@ -125,7 +127,7 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
     {
 #pragma omp for schedule(static)
         for (int k = 0; k < c->n_task; k++)
-            tangent_rates(r, &c->task[k], v);
+            ap_tangent_rates(r, &c->task[k], v);
         if (r->act.maps) {
 #pragma omp for schedule(static, 1)
             for (int k = 0; k < c->n_proj; k++)
@@ -133,7 +135,7 @@ void ap_rhs_product(struct ap_rhs *r, const double *v, double *jv)
         }
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
-            tangent_sums(r, &c->task[k], v);
+            ap_tangent_sums(r, &c->task[k], v, NULL);
             if (!r->act.means)
                 ap_stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
         }

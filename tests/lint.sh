@@ -46,7 +46,7 @@ levels='0 err
 9 circuit synapse
 10 noise afferent factor intervene
 11 rhs
-12 stage vec integrate plasticity analysis adjoint
+12 stage tangent hierarchy vec integrate plasticity analysis adjoint
 13 runlog
 14 record series residual export
 15 sim manifest figure

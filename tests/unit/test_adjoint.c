@@ -2,6 +2,7 @@
  * through the integrator, and agreement of the three gradients for weak feedback. */
 #include "adjoint.h"
 #include "harness.h"
+#include "tangent.h"
 
 /* ---- the transposed product -------------------------------------------------------------------------- */
 
@@ -22,11 +23,11 @@ static double mismatch(struct harness *h)
     double *block = calloc(4 * n + ap_adjoint_work(h->x.c), sizeof *block), worst = 0;
     double *v = block, *jv = v + n, *lambda = jv + n, *back = lambda + n, *work = back + n;
     r->frozen = true;
-    ap_rhs_linearise(r, 1, h->x.g.y);
+    ap_tangent_linearise(r, 1, h->x.g.y);
     for (uint64_t seed = 1; seed <= 5; seed++) {
         random_vector(n, seed, v);
         random_vector(n, seed + 100, lambda);
-        ap_rhs_product(r, v, jv);
+        ap_tangent_product(r, v, jv);
         ap_adjoint_product(r, lambda, back, work);
         double one = 0, other = 0, size = 0;
         for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
 /* The right-hand side against the published equations written out, and its Jacobian product against differences. */
 #include "harness.h"
+#include "tangent.h"
 
 static const char *const CIRCUITS[] = {"circuits/association.yaml", "circuits/self_prediction.yaml",
                                        "circuits/regression.yaml", "circuits/dynamic_dendrites.yaml",
@@ -28,8 +29,8 @@ static void compare(const struct harness *h)
             y[i] = draw((uint64_t)state * 9000000 + i);
             v[i] = draw((uint64_t)state * 7000000 + 5000000 + i);
         }
-        ap_rhs_linearise(&x->rhs, 1.5, y);
-        ap_rhs_product(&x->rhs, v, jv);
+        ap_tangent_linearise(&x->rhs, 1.5, y);
+        ap_tangent_product(&x->rhs, v, jv);
         memset(difference, 0, n * sizeof *difference);
         const double step = 1e-5;
         for (int side = -1; side <= 1; side += 2) {

@@ -1,0 +1,228 @@
+/* factor.c: held weights as a matrix plus factors of low rank.
+ *
+ * In:   signals of a rule at the ends of the steps; what is sent.
+ * Out:  sums with the weights of any moment; matrices brought up to date once per presentation.
+ * Invariants:
+ *   1. Between begin and fold W0 and D0 stand still; the true matrices are given by coefficients and vectors.
+ *   2. But for D0 x, which may lag by the tolerance given, sums are those of the updated matrices
+ *      (tests/unit/test_factor.c).
+ *   3. Rows are owned: the same bits for any number of threads.
+ * Never: is used where a matrix is read in the midst of a presentation.
+ * Test: tests/unit/test_factor.c */
+#include "factor.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LEAST = 16, ROWS = 64 }; /* products that must fit; rows of one piece of work */
+
+/* As many products as cost a quarter of the matrix. */
+static size_t room_of(const struct ap_proj *p)
+{
+    size_t room = p->rows * p->cols / (4 * (p->rows + p->cols));
+    return room > AP_SYNAPSE_RANK ? AP_SYNAPSE_RANK : room;
+}
+
+static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
+{
+    for (int i = 0; i < c->spec->n_intervention; i++) {
+        const struct ap_intervention_spec *v = &c->spec->intervention[i];
+        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
+            return false;
+    }
+    return !c->coupled && p->w && p->plastic && !c->pop[p->pre].clamped &&
+           p->spec->connect == AP_CONNECT_DENSE && room_of(p) >= LEAST;
+}
+
+enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c)
+{
+    *x = (struct ap_factors){.c = c};
+    size_t doubles = 1;
+    for (int i = 0; i < c->n_proj; i++) {
+        const struct ap_proj *p = &c->proj[i];
+        if (eligible(c, p)) {
+            x->n++;
+            doubles += (room_of(p) + 1) * (p->rows + p->cols) + 3 * room_of(p);
+        }
+    }
+    x->of = ap_mem_array(e, (size_t)x->n + 1, sizeof *x->of, "factors");
+    x->by_proj = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->by_proj, "factors");
+    x->block = ap_mem_array(e, doubles, sizeof *x->block, "factors");
+    if (!x->of || !x->by_proj || !x->block)
+        return AP_EMEMORY;
+    double *next = x->block;
+    int n = 0;
+    for (int i = 0; i < c->n_proj; i++) {
+        const struct ap_proj *p = &c->proj[i];
+        if (!eligible(c, p))
+            continue;
+        struct ap_factor *f = x->by_proj[i] = &x->of[n++];
+        f->proj = i;
+        f->room = room_of(p);
+        const struct {
+            double **array;
+            size_t n;
+        } arrays[] = {
+            {&f->post, f->room * p->rows},
+            {&f->pre, f->room * p->cols},
+            {&f->a, f->room},
+            {&f->d, f->room},
+            {&f->c, f->room},
+            {&f->d0x, p->rows},
+            {&f->x0, p->cols},
+        };
+        for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
+            *arrays[k].array = next;
+            next += arrays[k].n;
+        }
+    }
+    return AP_OK;
+}
+
+void ap_factor_free(struct ap_factors *x)
+{
+    ap_mem_free(x->of);
+    ap_mem_free(x->by_proj);
+    ap_mem_free(x->block);
+    *x = (struct ap_factors){0};
+}
+
+static double norm(size_t n, const double *x)
+{
+    double square;
+    ap_synapse_product(1, n, x, x, 0, &square);
+    return sqrt(square);
+}
+
+/* D0 x, all rows. */
+static void take_products(const struct ap_factors *x, struct ap_factor *f, const double *sent)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    memcpy(f->x0, sent, p->cols * sizeof *sent);
+    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (long i = 0; i < pieces; i++) {
+        size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
+        ap_synapse_product(n, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
+    }
+    double length = norm(p->cols, sent);
+    f->gain = length > 0 ? norm(p->rows, f->d0x) / length : HUGE_VAL;
+}
+
+/* The product of the present, with coefficients 0. */
+static void push(const struct ap_factors *x, struct ap_factor *f, const double *post, const double *pre)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    memcpy(f->post + f->n * p->rows, post, p->rows * sizeof *post);
+    memcpy(f->pre + f->n * p->cols, pre, p->cols * sizeof *pre);
+    f->a[f->n] = f->d[f->n] = 0;
+    f->n++;
+}
+
+static void clear(struct ap_factor *f)
+{
+    f->n = 0;
+    f->left = f->epsilon = 1;
+    f->alpha = 0;
+}
+
+void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,
+                     const double *pre, const double *sent)
+{
+    clear(f);
+    f->learns = true;
+    f->reach = 0;
+    f->from = t;
+    push(x, f, post, pre);
+    if (x->c->proj[f->proj].d)
+        take_products(x, f, sent);
+}
+
+void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    const struct ap_synapse_fold k = ap_synapse_fold_of(t - f->from, p->tau, p->eta, p->decay);
+    f->left_now = k.left * f->left;
+    f->alpha_now = k.left * f->alpha + k.kd * f->epsilon;
+    ap_synapse_product(f->n, p->cols, f->pre, sent, 0, f->c);
+    for (size_t j = 0; j < f->n; j++) {
+        double a = k.left * f->a[j] + k.kd * f->d[j] + (j + 1 == f->n ? k.k0 + k.k1 : 0);
+        f->c[j] *= a;
+    }
+}
+
+void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
+                   double *sum)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    for (size_t i = first; i < last; i++)
+        sum[i - first] = fma(f->alpha_now, p->d ? f->d0x[i] : 0, f->left_now * sum[i - first]);
+    ap_synapse_combine(f->n, last - first, p->rows, f->post + first, f->c, sum);
+}
+
+/* W0 and D0 become W and D of now; the last product stays as that of the present. */
+static void bring_up(const struct ap_factors *x, struct ap_factor *f)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (long i = 0; i < pieces; i++) {
+        size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
+        const struct ap_synapse_factors k = {f->n, f->left,         f->alpha, f->epsilon, f->a,
+                                             f->d, f->post + first, p->rows,  f->pre};
+        ap_synapse_rank(n, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
+    }
+}
+
+void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
+                    const double *pre)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    const struct ap_synapse_fold k = ap_synapse_fold_of(h, p->tau, p->eta, p->decay);
+    f->left *= k.left;
+    f->alpha = k.left * f->alpha + k.kd * f->epsilon;
+    f->epsilon *= k.e;
+    f->reach = fabs(k.left * f->alpha + k.kd * f->epsilon);
+    for (size_t j = 0; j < f->n; j++) {
+        f->a[j] = k.left * f->a[j] + k.kd * f->d[j];
+        f->d[j] *= k.e;
+    }
+    f->a[f->n - 1] += k.k0;
+    f->d[f->n - 1] += k.c0;
+    push(x, f, post, pre);
+    f->a[f->n - 1] = k.k1;
+    f->d[f->n - 1] = k.c1;
+    f->from = t;
+    if (f->n < f->room)
+        return;
+    bring_up(x, f);
+    clear(f);
+    push(x, f, post, pre);
+    f->gain = HUGE_VAL; /* D0 is another */
+}
+
+void ap_factor_refresh(const struct ap_factors *x, struct ap_factor *f, const double *sent, double tolerance)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    if (!p->d)
+        return;
+    double moved = 0;
+    for (size_t j = 0; j < p->cols; j++)
+        moved += (sent[j] - f->x0[j]) * (sent[j] - f->x0[j]);
+    if (f->gain * f->reach * sqrt(moved) > tolerance * sqrt((double)p->rows) || f->gain == HUGE_VAL)
+        take_products(x, f, sent);
+}
+
+bool ap_factor_holds(const struct ap_factors *x, int proj)
+{
+    return x->by_proj[proj] && x->by_proj[proj]->learns;
+}
+
+void ap_factor_fold(struct ap_factors *x)
+{
+    for (int k = 0; k < x->n; k++) {
+        if (x->of[k].learns)
+            bring_up(x, &x->of[k]);
+        x->of[k].learns = false;
+    }
+}

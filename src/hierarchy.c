@@ -1,0 +1,192 @@
+/* hierarchy.c: one pass of block Gauss-Seidel through the populations, from the input upwards.
+ *
+ * In:   a linearised right-hand side, gamma, b.
+ * Out:  x with (1 - gamma L) x = b, where L is the Jacobian without what populations later in the order send to earlier.
+ * Invariants:
+ *   1. Within a neuron, compartments and nudging are solved together.
+ *   2. Each output element is written by one task from a fixed order of operations.
+ * Never: is used with coupled weights.
+ * Test: tests/unit/test_hierarchy.c */
+#include "hierarchy.h"
+#include "stage.h"
+#include "tangent.h"
+
+#include <string.h>
+
+enum { FAR = 1000, MOST = 16 }; /* compartments of a cell */
+
+/* Dense projections on the shortest way from a clamped population. */
+static void find_distances(const struct ap_circuit *c, int *distance)
+{
+    for (int p = 0; p < c->n_pop; p++)
+        distance[p] = c->pop[p].clamped ? 0 : FAR;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int i = 0; i < c->n_proj; i++) {
+            const struct ap_proj *q = &c->proj[i];
+            if (!q->w || distance[q->pre] + 1 >= distance[q->post])
+                continue;
+            distance[q->post] = distance[q->pre] + 1;
+            changed = true;
+        }
+    }
+}
+
+/* Whether another population that moves nudges this one: then it is solved after those of the same distance. */
+static bool is_nudged(const struct ap_circuit *c, int pop)
+{
+    for (int i = 0; i < c->n_proj; i++)
+        if (c->proj[i].post == pop && !c->proj[i].w && !c->pop[c->proj[i].pre].clamped)
+            return true;
+    return false;
+}
+
+enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct ap_rhs *rhs)
+{
+    const struct ap_circuit *c = rhs->c;
+    *h = (struct ap_hierarchy){.rhs = rhs};
+    if (!(h->work = ap_mem_array(e, c->n_state, sizeof *h->work, "integrator")))
+        return AP_EMEMORY;
+    int distance[AP_SPEC_POPS], key[AP_SPEC_POPS];
+    find_distances(c, distance);
+    for (int p = 0; p < c->n_pop; p++) {
+        if (c->pop[p].clamped)
+            continue;
+        key[p] = 2 * distance[p] + is_nudged(c, p);
+        int at = h->n++;
+        for (; at > 0 && key[h->order[at - 1]] > key[p]; at--)
+            h->order[at] = h->order[at - 1];
+        h->order[at] = p;
+    }
+    for (int o = 0; o < h->n; o++) {
+        h->first[o] = c->n_task;
+        for (int k = c->n_task - 1; k >= 0; k--)
+            if (c->task[k].pop == h->order[o]) {
+                h->first[o] = k;
+                h->last[o] = h->last[o] > k + 1 ? h->last[o] : k + 1;
+            }
+    }
+    return AP_OK;
+}
+
+void ap_hierarchy_free(struct ap_hierarchy *h)
+{
+    ap_mem_free(h->work);
+    *h = (struct ap_hierarchy){0};
+}
+
+/* ---- one neuron ------------------------------------------------------------------------------------- */
+
+/* The inverse of 1 - gamma J between the dynamic compartments of one neuron; the same for all of a population. */
+struct local {
+    int n, comp[MOST];
+    double inverse[MOST][MOST];
+};
+
+/* Instantaneous compartments of neurons [first, last) from their inputs and from dv. */
+static void compose(struct ap_rhs *r, int pop, size_t first, size_t last)
+{
+    const struct ap_pop *p = &r->c->pop[pop];
+    for (int o = 0; o < p->n_comp; o++)
+        if (p->comp[p->cell->order[o]].kind == AP_COMP_INSTANTANEOUS)
+            ap_stage_compose(r, pop, p->cell->order[o], first, last, r->dinput, true, r->dv);
+}
+
+/* Gauss-Jordan without pivots: membranes leak, so the diagonal dominates for every gamma > 0. */
+static void invert(int n, double m[MOST][MOST], double inverse[MOST][MOST])
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            inverse[i][j] = i == j;
+    for (int k = 0; k < n; k++) {
+        double pivot = m[k][k];
+        for (int j = 0; j < n; j++) {
+            m[k][j] /= pivot;
+            inverse[k][j] /= pivot;
+        }
+        for (int i = 0; i < n; i++) {
+            double f = m[i][k];
+            for (int j = 0; i != k && j < n; j++) {
+                m[i][j] -= f * m[k][j];
+                inverse[i][j] -= f * inverse[k][j];
+            }
+        }
+    }
+}
+
+/* Column by column: one compartment of neuron 0 is moved by 1, all else stands still. */
+static void find_local(struct ap_hierarchy *h, int pop, double gamma, struct local *l)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_pop *p = &r->c->pop[pop];
+    const struct ap_task one = {pop, 0, 1};
+    double m[MOST][MOST], still[MOST];
+    l->n = 0;
+    for (int k = 0; k < p->n_comp; k++) {
+        r->dv[p->comp[k].value] = r->dinput[p->comp[k].value] = 0;
+        if (p->comp[k].kind == AP_COMP_DYNAMIC)
+            l->comp[l->n++] = k;
+    }
+    for (int j = -1; j < l->n; j++) { /* -1: what others do by nudging */
+        if (j >= 0)
+            r->dv[p->comp[l->comp[j]].value] = 1;
+        compose(r, pop, 0, 1);
+        ap_stage_derivatives(r, &one, 0, r->dv, r->dinput, true, h->work);
+        for (int i = 0; i < l->n; i++) {
+            double change = h->work[p->comp[l->comp[i]].state];
+            if (j < 0)
+                still[i] = change;
+            else
+                m[i][j] = (i == j) - gamma * (change - still[i]);
+        }
+        if (j >= 0)
+            r->dv[p->comp[l->comp[j]].value] = 0;
+    }
+    invert(l->n, m, l->inverse);
+}
+
+/* ---- a population ----------------------------------------------------------------------------------- */
+
+static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t, const struct local *l,
+                       const bool *known, double gamma, const double *b, double *x)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    ap_tangent_sums(r, t, x, known);
+    ap_stage_derivatives(r, t, 0, r->dv, r->dinput, true,
+                         h->work); /* what the others do to a neuron that stands still */
+    for (size_t i = t->first; i < t->last; i++)
+        for (int k = 0; k < l->n; k++) {
+            double sum = 0;
+            for (int j = 0; j < l->n; j++) {
+                size_t at = p->comp[l->comp[j]].state + i;
+                sum += l->inverse[k][j] * (b[at] + gamma * h->work[at]);
+            }
+            x[p->comp[l->comp[k]].state + i] = sum;
+        }
+    ap_tangent_rates(r, t, x);
+    compose(r, t->pop, t->first, t->last);
+}
+
+void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_circuit *c = r->c;
+    bool known[AP_SPEC_POPS] = {false};
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
+    memset(r->dv, 0, c->n_value * sizeof *r->dv);
+    memset(r->drate, 0, c->n_rate * sizeof *r->drate);
+    memset(r->dinput, 0, c->n_value * sizeof *r->dinput);
+    for (int o = 0; o < h->n; o++) {
+        struct local l;
+        find_local(h, h->order[o], gamma, &l);
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+        for (int k = h->first[o]; k < h->last[o]; k++)
+            solve_rows(h, &c->task[k], &l, known, gamma, b, x);
+        known[h->order[o]] = true;
+        for (int k = 0; r->act.maps && k < c->n_proj; k++)
+            if (c->proj[k].pre == h->order[o])
+                ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
+    }
+    ap_profile_enter(r->profile, part);
+}

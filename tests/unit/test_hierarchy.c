@@ -1,0 +1,95 @@
+/* Newton's system along the hierarchy: exact where nothing comes back, and the same run as with the whole Jacobian. */
+#include "harness.h"
+#include "tangent.h"
+#include "hierarchy.h"
+
+static double draw(uint64_t i)
+{
+    return ap_rng_between((struct ap_rng_stream){7, AP_RNG_PATTERN, 1}, i, -1, 1);
+}
+
+/* ||(1 - gamma J) x - b|| / ||b|| at a random state, with or without what returns to apical dendrites. */
+static double residual(const char *circuit, bool returns, double gamma)
+{
+    struct harness h;
+    const char *sets[] = {"integrator.newton=hierarchy"};
+    harness_open_file(&h, circuit, sets, 1);
+    struct ap_rhs *r = &h.x.rhs;
+    const struct ap_circuit *c = h.x.c;
+    for (int i = 0; i < c->n_proj; i++)
+        if (!returns && c->proj[i].w && strchr("fl", c->proj[i].spec->name[0]) &&
+            !strstr(c->proj[i].spec->name, "forward"))
+            memset(c->proj[i].w, 0, c->proj[i].rows * c->proj[i].cols * sizeof(double));
+    struct ap_hierarchy k;
+    assert_int_equal(ap_hierarchy_init(NULL, &k, r), AP_OK);
+    size_t n = c->n_state;
+    double *y = malloc(4 * n * sizeof *y), *b = y + n, *x = b + n, *jx = x + n, error = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = draw(i);
+        b[i] = draw(5000000 + i);
+    }
+    ap_intervene_set(&r->act, &h.s->block[0], 0);
+    r->now = (struct ap_presentation){10, true, false, r->act.plastic};
+    ap_tangent_linearise(r, 0, y);
+    ap_hierarchy_solve(&k, gamma, b, x);
+    ap_tangent_product(r, x, jx);
+    for (size_t i = 0; i < n; i++) {
+        double left = x[i] - gamma * jx[i] - b[i];
+        error += left * left;
+        size += b[i] * b[i];
+    }
+    free(y);
+    ap_hierarchy_free(&k);
+    harness_close(&h);
+    return sqrt(error / size);
+}
+
+/* Top-down (feedback) and lateral weights are 0: J is lower triangular, also between dynamic dendrites. */
+static void test_exact_without_feedback(void **state)
+{
+    (void)state;
+    const char *const circuits[] = {"circuits/association.yaml", "circuits/dynamic_dendrites.yaml",
+                                    "circuits/mnist_small.yaml"};
+    for (size_t i = 0; i < sizeof circuits / sizeof *circuits; i++)
+        for (double gamma = 0.001; gamma < 20; gamma *= 10) {
+            assert_true(residual(circuits[i], false, gamma) < 1e-12);
+            double returned = residual(circuits[i], true, gamma),
+                   less = residual(circuits[i], true, gamma / 10);
+            assert_true(returned > 1e-6 && less < returned);
+            assert_true(gamma > 0.01 || less < 0.15 * returned); /* of first order in what is left out */
+        }
+}
+
+/* Both methods solve the same equations: their runs differ by the tolerance. */
+static void test_same_run(void **state)
+{
+    (void)state;
+    const char *const circuits[] = {"circuits/dynamic_dendrites.yaml", "circuits/association.yaml"};
+    for (size_t i = 0; i < 2; i++) {
+        struct harness h[2];
+        for (int k = 0; k < 2; k++) {
+            const char *sets[] = {k ? "integrator.newton=hierarchy" : "integrator.newton=krylov",
+                                  "integrator.rtol=1e-9", "integrator.atol=1e-11"};
+            harness_open_file(&h[k], circuits[i], sets, 3);
+            struct ap_err e = {0};
+            for (int p = 0; p < 3; p++)
+                assert_int_equal(ap_sim_present(&e, &h[k].x, 0, (uint64_t)p), AP_OK);
+        }
+        double worst = 0;
+        for (size_t s = 0; s < h[0].x.c->n_state; s++)
+            worst = fmax(worst, fabs(h[0].x.g.y[s] - h[1].x.g.y[s]));
+        assert_true(worst > 0); /* another method it is */
+        assert_true(worst < 1e-6);
+        harness_close(&h[0]);
+        harness_close(&h[1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact_without_feedback),
+        cmocka_unit_test(test_same_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

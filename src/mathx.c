@@ -1,13 +1,15 @@
 /* mathx.c: elementary functions with the same bits on every machine.
  *
  * In:   doubles, one or many.
- * Out:  exp, expm1, log, log1p, tanh, ln(1 + e^x), 1 / (1 + e^-x).
+ * Out:  exp, expm1, log, log1p, tanh, ln(1 + e^x), 1 / (1 + e^-x); x^y, also under the name by which SUNDIALS calls it.
  * Invariants:
  *   1. Only + - * /, comparisons, bit operations and fma() written out: each is exactly defined by IEEE 754,
  * so compiler, optimisation and CPU cannot change a bit. Needs -ffp-contract=off and no -ffast-math.
  *   2. One static inline core per function serves the scalar and the array: both give the same bits.
  *   3. No branches in a core, so the compiler turns the array loops into vector code.
  *   4. exp, log, tanh within 1 ulp, the others within 2 ulp; monotone from one double to the next.
+ *   5. CVODE chooses its steps by SUNRpowerR. A program's definition of a name comes before that of a shared library,
+ * so the one here is what CVODE calls; pow of the C library has other bits on other CPUs.
  * Never: calls libm (but for fma, which is exact everywhere), sets errno, reads a table.
  * Test: tests/unit/test_mathx.c */
 #include "mathx.h"
@@ -128,13 +130,19 @@ static const uint64_t SQRT_HALF = 0x3fe6a09e667f3bcd; /* bits of sqrt(1/2) */
 static const uint64_t ONE = 0x3ff0000000000000;
 
 /* ln(x + extra x) for finite x > 0, normal: x = 2^k m with sqrt(1/2) <= m < sqrt(2). */
-INLINE double log_normal(double x, double k_offset, double extra)
+INLINE struct pair log_normal(double x, double k_offset, double extra)
 {
     uint64_t b = bits_of(x) + (ONE - SQRT_HALF);
     double k = of_bits((b >> 52) | 0x4330000000000000) - (0x1p52 + 1023.0); /* small integer to double */
     double m = of_bits((b & 0x000fffffffffffff) + SQRT_HALF);
-    struct pair y = log_sum(k + k_offset, m - 1.0, extra);
-    return y.high + y.low;
+    return log_sum(k + k_offset, m - 1.0, extra);
+}
+
+/* The same for any finite x > 0. */
+INLINE struct pair log_positive(double x)
+{
+    double small = x < 0x1p-1022 ? 0x1p54 : 1.0, offset = x < 0x1p-1022 ? -54.0 : 0.0;
+    return log_normal(x * small, offset, 0.0);
 }
 
 /* The values of ln at the ends of its range, in place of y. */
@@ -148,15 +156,30 @@ INLINE double log_ends(double x, double y)
 
 INLINE double log_core(double x)
 {
-    double small = x < 0x1p-1022 ? 0x1p54 : 1.0, offset = x < 0x1p-1022 ? -54.0 : 0.0;
-    return log_ends(x, log_normal(x * small, offset, 0.0));
+    struct pair y = log_positive(x);
+    return log_ends(x, y.high + y.low);
+}
+
+/* e^(y ln x), with the product in two pieces: its rounding error would be multiplied by the exponential. */
+INLINE double pow_core(double x, double y)
+{
+    struct pair l = log_positive(x);
+    double ln = log_ends(x, l.high + l.low), ln_low = (l.high - ln) + l.low;
+    double t = y * ln, t_low = fma(y, ln, -t) + y * ln_low;
+    t_low = fabs(t) < 746.0 ? t_low : 0.0; /* beyond, t alone says 0 or infinity; t_low may be a NaN */
+    struct exp_parts p = exp_reduce(exp_clamp(t));
+    double s = 1.0 + p.high, rest = (1.0 - s) + p.high;
+    struct two_factors scale = scale_of(p.k_plus_round);
+    double power = (s + (rest + fma(t_low, s + p.low, p.low))) * scale.first * scale.second;
+    return x == 1.0 || y == 0.0 ? 1.0 : power; /* whatever the other is: as in C */
 }
 
 INLINE double log1p_core(double x)
 {
     double u = 1.0 + x, above = 1.0 - (u - x), below = x - (u - 1.0);
     double lost = fabs(x) < 1.0 ? below : above; /* 1 + x - u */
-    double y = log_ends(u, log_normal(u, 0.0, lost / u));
+    struct pair l = log_normal(u, 0.0, lost / u);
+    double y = log_ends(u, l.high + l.low);
     return x == 0.0 ? x : y; /* keeps -0 */
 }
 
@@ -244,3 +267,13 @@ SCALAR_AND_ARRAY(log1p)
 SCALAR_AND_ARRAY(tanh)
 SCALAR_AND_ARRAY(log1pexp)
 SCALAR_AND_ARRAY(logistic)
+
+AP_CLONES double ap_mathx_pow(double x, double y)
+{
+    return pow_core(x, y);
+}
+
+double SUNRpowerR(double base, double exponent)
+{
+    return base <= 0 ? 0 : ap_mathx_pow(base, exponent);
+}

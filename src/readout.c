@@ -10,6 +10,7 @@
  * Never: looks at a run; residual.c does.
  * Test: tests/unit/test_residual.c, tests/cli/bad/ */
 #include "readout.h"
+#include "mathx.h"
 #include "spec.h"
 #include "synapse.h"
 
@@ -32,7 +33,7 @@ static double soft_threshold(const struct ap_readout_spec *s, double v)
     double x = v - s->threshold;
     if (s->softness == 0 || x > 30 * s->softness)
         return fmax(0, x);
-    return s->softness * log1p(exp(x / s->softness));
+    return s->softness * ap_mathx_log1pexp(x / s->softness);
 }
 
 /* out += share * (1/tau) exp(-t/tau) * f, at rest before the first sample; tau 0: f itself. */

@@ -86,7 +86,7 @@ for object in "$objects"/*.o; do
         while read -r symbol; do
             case "$symbol" in ap_"$base"_* | ap_"${base%line}"_* | ap_"${base%map}"_*) continue ;; esac
             echo "$public" | grep -qx "$symbol" && continue
-            case "$base:$symbol" in *:ap_*_table | expand:ap_expand_* | *:ap_spec_*) continue ;; esac
+            case "$base:$symbol" in mathx:SUNRpowerR | *:ap_*_table | expand:ap_expand_* | *:ap_spec_*) continue ;; esac
             echo "lint: $base.c exports $symbol: expected ap_${base}_..."
         done
 done | sort -u | { ! grep .; } || bad=1

@@ -4,6 +4,8 @@ APICAL=${APICAL:-build/apical}
 PYTHON=${PYTHON:-/usr/bin/python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# GLIBC_TUNABLES with which the C library computes as on an old CPU
+no_fma=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD
 check() { # name, command...
     name=$1
     shift

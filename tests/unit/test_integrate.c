@@ -1,5 +1,8 @@
 /* Integrators against closed forms and against each other. */
 #include "harness.h"
+#include "mathx.h"
+
+#include <dlfcn.h>
 
 /* One linear membrane driven by a clamped input through an instantaneous dendrite. */
 static const char LEAKY[] =
@@ -266,12 +269,27 @@ static void test_two_halves_are_a_whole(void **state)
     harness_close(&h);
 }
 
+/* The dynamic linker gives SUNDIALS this program's SUNRpowerR, not its own. */
+static void test_sundials_calls_our_power(void **unused)
+{
+    (void)unused;
+    double (*ours)(double, double) = SUNRpowerR;
+    void *found = dlsym(RTLD_DEFAULT, "SUNRpowerR"), *next = dlsym(RTLD_NEXT, "SUNRpowerR");
+    assert_memory_equal(&found, &ours, sizeof found);
+    assert_non_null(next); /* SUNDIALS has a function of this name, which would be called without ours */
+    assert_ptr_not_equal(found, next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaky_membrane), cmocka_unit_test(test_three_compartments),
-        cmocka_unit_test(test_euler_order),    cmocka_unit_test(test_methods_agree),
-        cmocka_unit_test(test_norm_is_honest), cmocka_unit_test(test_two_halves_are_a_whole),
+        cmocka_unit_test(test_leaky_membrane),
+        cmocka_unit_test(test_three_compartments),
+        cmocka_unit_test(test_euler_order),
+        cmocka_unit_test(test_methods_agree),
+        cmocka_unit_test(test_norm_is_honest),
+        cmocka_unit_test(test_two_halves_are_a_whole),
+        cmocka_unit_test(test_sundials_calls_our_power),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,12 +40,28 @@ static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, do
     return points;
 }
 
+/* Chosen blocks that form one stretch of the run fill the axis; else it is the whole run. */
+static struct ap_axes_range stretch(const struct ap_drawing *d)
+{
+    size_t n = d->run->n_presented, first = n, last = 0, chosen = 0;
+    for (size_t i = 0; i < n; i++)
+        if (d->f->during[d->run->presented[i]->block]) {
+            first = i < first ? i : first;
+            last = i;
+            chosen++;
+        }
+    if (chosen == 0 || chosen != last - first + 1)
+        return (struct ap_axes_range){0, (double)n};
+    return (struct ap_axes_range){(double)first, (double)last + 1};
+}
+
 enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
 {
     int count = d->f->n_probe ? d->f->n_probe : d->s->n_probe;
     size_t n = d->run->n_presented, every = d->f->average > 0 ? (size_t)d->f->average : n / 200 + 1;
     if (count == 0 || n == 0)
         return ap_drawing_nothing(d, "probes", "list some under `probes`");
+    const struct ap_axes_range range = stretch(d);
     for (int i = 0; i < count && i < 8; i++) {
         int probe = d->f->n_probe ? d->f->probe[i] : i;
         const struct ap_probe_row *row = d->s->probe[probe].row;
@@ -75,15 +91,16 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
         p->hide_x = i + 1 < count;
         p->lines.series = series;
         p->lines.n_series = 1;
-        p->lines.x = (struct ap_axes_range){0, (double)n};
+        p->lines.x = range;
         p->lines.y_log = d->f->log_scale && low > 0;
         if (!p->lines.y_log && low >= 0)
             p->lines.y = (struct ap_axes_range){0, high > 0 ? 1.05 * high : 1};
         struct ap_axes_marker *mark = ap_drawing_take(d, 32, sizeof *mark); /* where another block begins */
         uint32_t program = UINT32_MAX;
-        for (size_t k = 0; mark && k < n && d->s->n_program <= 8; k++) {
+        for (size_t k = (size_t)range.lo; mark && k < (size_t)range.hi && d->s->n_program <= 8; k++) {
             const struct ap_presented *q = d->run->presented[k];
-            if (q->program != program && d->s->block[q->block].presentations > (int64_t)(n / 50) &&
+            if (q->program != program &&
+                d->s->block[q->block].presentations > (int64_t)((range.hi - range.lo) / 50) &&
                 p->lines.n_markers < 32)
                 mark[p->lines.n_markers++] =
                     (struct ap_axes_marker){(double)k, i == 0 ? d->s->block[q->block].name : NULL};

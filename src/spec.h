@@ -117,6 +117,11 @@ struct ap_stim_params {
     int input_pop; /* resolved */
     const struct ap_transfer_row *network_row;
     double network_param[AP_TRANSFER_PARAMS];
+    const char *read; /* cursor: the cell that moves it; NULL: the stimulus is none */
+    int64_t positions, start, timeout;
+    double step, midpoint, from;
+    int read_pop; /* resolved */
+    int64_t read_cell;
 };
 
 struct ap_stim_spec {

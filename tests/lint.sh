@@ -44,7 +44,7 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent intervene
+10 noise afferent intervene cursor
 11 rhs
 12 vec integrate plasticity analysis adjoint
 13 runlog

@@ -16,9 +16,11 @@
 
 /* ---- learning curve -------------------------------------------------------------------------------- */
 
-/* Averages of a probe over `every` presentations of the chosen blocks. Returns the number of points. */
-static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, double *y)
+/* Averages of a probe over `every` presentations of the chosen blocks; of one of several seeds, -1: of the run. Returns the
+ * number of points. */
+static size_t curve(struct ap_drawing *d, int replicate, int probe, size_t every, double *x, double *y)
 {
+    size_t width = ap_runlog_column(d->s, d->s->n_probe);
     size_t points = 0, n = 0, column = ap_runlog_column(d->s, probe);
     double sum = 0, scale = d->s->probe[probe].row->percent ? 100 : 1;
     uint32_t program = UINT32_MAX;
@@ -34,8 +36,26 @@ static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, do
         if (!p || skip)
             continue;
         program = p->program;
-        sum += d->run->probes[i][column];
+        sum += replicate < 0 ? d->run->probes[i][column] : d->run->replicate[replicate][i * width + column];
         n++;
+    }
+    return points;
+}
+
+/* Median, smallest and largest of the seeds at every point, into y, low and high. */
+static size_t band(struct ap_drawing *d, int probe, size_t every, double *x, double *y, double *low,
+                   double *high)
+{
+    size_t n = d->run->n_presented + 1, points = 0;
+    int seeds = d->run->n_replicates;
+    double *all = ap_drawing_take(d, (size_t)seeds * n, sizeof *all),
+           *one = ap_drawing_take(d, (size_t)seeds, sizeof *one);
+    for (int r = 0; all && one && r < seeds; r++)
+        points = curve(d, r, probe, every, x, all + (size_t)r * n);
+    for (size_t k = 0; k < points; k++) {
+        for (int r = 0; r < seeds; r++)
+            one[r] = all[(size_t)r * n + k];
+        ap_series_median(one, (size_t)seeds, &y[k], &low[k], &high[k]);
     }
     return points;
 }
@@ -69,16 +89,26 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
         struct ap_axes_series *series = ap_drawing_take(d, 1, sizeof *series);
         if (!x || !y || !series)
             return AP_EMEMORY;
-        size_t points = curve(d, probe, every, x, y);
+        double *low_edge = NULL, *high_edge = NULL;
+        if (d->run->n_replicates && (!(low_edge = ap_drawing_take(d, n + 1, sizeof *low_edge)) ||
+                                     !(high_edge = ap_drawing_take(d, n + 1, sizeof *high_edge))))
+            return AP_EMEMORY;
+        size_t points =
+            low_edge ? band(d, probe, every, x, y, low_edge, high_edge) : curve(d, -1, probe, every, x, y);
         if (points == 0)
             return ap_drawing_nothing(d, "presentations of these blocks", NULL);
         *series = (struct ap_axes_series){.x = x,
                                           .y = y,
+                                          .low = low_edge,
+                                          .high = high_edge,
                                           .n = points,
                                           .colour = AP_CMAP_SOMA,
                                           .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
         double low = 0, high = 1; /* when no value is finite */
         ap_series_limits(y, points, &low, &high);
+        if (low_edge)
+            ap_series_limits(low_edge, points, &low, &(double){0}),
+                ap_series_limits(high_edge, points, &(double){0}, &high);
         struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_LINES, i, 0);
         static const char *const LETTERS[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
         p->letter = count > 1 ? LETTERS[i] : NULL;
@@ -110,8 +140,11 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
     }
     d->width = 1100;
     d->height = 150 + 230 * (count < 8 ? count : 8);
-    snprintf(d->subtitle, sizeof d->subtitle, "each point is the mean of %zu presentation%s of one block",
-             every, every == 1 ? "" : "s");
+    char over[64] = "";
+    if (d->run->n_replicates)
+        snprintf(over, sizeof over, "median and range over %d seeds; ", d->run->n_replicates);
+    snprintf(d->subtitle, sizeof d->subtitle, "%seach point is the mean of %zu presentation%s of one block",
+             over, every, every == 1 ? "" : "s");
     return ap_drawing_finish(d, path, ap_drawing_text(d, "Learning curve of %s", d->s->name));
 }
 

@@ -6,7 +6,7 @@
 #include "registry.h"
 #include "transfer.h"
 
-enum { AP_SPEC_POPS = 256 }; /* populations of a circuit at most */
+enum { AP_SPEC_POPS = 256, AP_SPEC_REPLICATES = 256 }; /* populations, replicates at most */
 
 /* ---- cells and populations ------------------------------------------------------------------------ */
 
@@ -265,6 +265,9 @@ struct ap_spec {
     int64_t version;
     const char *name, *about;
     int64_t seed;
+    struct ap_node *replicates; /* as written; NULL: one run */
+    int64_t *replicate;         /* [n_replicate] seeds, each a run of its own */
+    int n_replicate;
     bool physical; /* potentials in mV */
     struct ap_cell_spec *cell;
     int n_cell;

@@ -50,8 +50,8 @@ levels='0 err
 13 runlog
 14 record series residual export
 15 sim manifest figure
-16 drawing checkpoint
-17 run info errortable
+16 drawing checkpoint summary
+17 run replicates info errortable
 18 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'

@@ -68,7 +68,7 @@ $(OBJ)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(ALLFLAGS)) -iquote src -iquote tests/fuzz $< tests/fuzz/replay.c $(OBJ)/libapical.a $(LIBS) -o $@
 
 # clang's libFuzzer with ASan and UBSan; threads play no part here, so the files that steer OpenMP are left out
-FUZZSRC   := $(filter-out src/run.c src/errors.c,$(LIBSRC))
+FUZZSRC   := $(filter-out src/run.c src/errors.c src/replicates.c,$(LIBSRC))
 FUZZFLAGS  = -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(NUMERIC) -DAP_NO_CLONES \
              -DAP_VERSION='"$(VERSION)"' -DAP_BUILD_FLAGS='"fuzz"' $(HDF5_CFLAGS) -Wno-unknown-pragmas -iquote src -iquote tests/fuzz
 $(BUILD)/fuzz/%.o: src/%.c Makefile

@@ -116,9 +116,15 @@ struct ap_run_result {
     } spent[16]; /* [n_spent] where the time went, when that was asked for */
     int n_spent;
     char note[512]; /* why one of the two checkpoints could not be used, else empty */
+    struct {
+        long long seed;
+        char digest[33]; /* empty: it did not come to its end */
+    } replicate[256];
+    int n_replicates; /* then `digest` is that of theirs, in order */
 };
 
-/* Simulates, records, exports and draws. result may be NULL. */
+/* Simulates, records, exports and draws. result may be NULL. A circuit with `replicates` is run once for each seed, every
+ * one in a child process (fork) and in a folder of its own, as many at once as there are threads; call it from one thread. */
 enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
                     struct ap_err *e);
 

@@ -59,10 +59,10 @@ struct ap_axes_tiles {
 enum ap_axes_style { AP_AXES_LINE, AP_AXES_DASHED, AP_AXES_POINTS, AP_AXES_LINE_POINTS };
 
 struct ap_axes_series {
-    const char *name;     /* NULL: not in the legend */
-    const double *x;      /* [n]; NULL: 0, 1, ... */
-    const double *y;      /* [n]; NaN breaks the line */
-    const double *spread; /* [n] or NULL: a band from y - spread to y + spread */
+    const char *name;         /* NULL: not in the legend */
+    const double *x;          /* [n]; NULL: 0, 1, ... */
+    const double *y;          /* [n]; NaN breaks the line */
+    const double *low, *high; /* [n] or NULL: a band behind the line */
     size_t n;
     struct ap_cmap_rgb colour;
     enum ap_axes_style style;

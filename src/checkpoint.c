@@ -20,7 +20,7 @@
 
 const char *const ap_checkpoint_name[2] = {"checkpoint-a", "checkpoint-b"};
 
-enum { ARRAYS = 7, BUILD = 1024 };
+enum { ARRAYS = 8, BUILD = 1024 };
 static const char MAGIC[8] = "apicalCP";
 static const uint32_t ORDER = 0x01020304;
 
@@ -55,6 +55,7 @@ static void arrays(struct ap_sim *x, struct ap_io_piece out[ARRAYS])
         {x->shown, (size_t)c->spec->n_block * sizeof *x->shown},
         {x->noise.carry, x->noise.n * sizeof(double)},
         {x->noise.slope, x->noise.n * sizeof(double)},
+        {x->cursor.state, (size_t)c->n_stim * sizeof *x->cursor.state},
     };
     memcpy(out, all, sizeof all);
 }

@@ -4,7 +4,7 @@
 
 #include "sim.h"
 
-enum { AP_CHECKPOINT_VERSION = 1, AP_CHECKPOINT_PROBES = 64, AP_CHECKPOINT_BLOCKS = 256 };
+enum { AP_CHECKPOINT_VERSION = 2, AP_CHECKPOINT_PROBES = 64, AP_CHECKPOINT_BLOCKS = 256 };
 
 /* Where the loop over the program stands: the next presentation is number k of this place in the program. */
 struct ap_checkpoint_loop {

@@ -116,6 +116,9 @@ int cmd_end(const struct ap_run_options *o, const struct ap_run_result *r, const
     for (int i = 0; i < r->n_spent; i++)
         fprintf(stderr, "%10.3f s %5.1f %%  %s\n", r->spent[i].seconds, 100 * r->spent[i].seconds / total,
                 r->spent[i].on);
+    for (int i = 0; i < r->n_replicates; i++)
+        if (r->replicate[i].digest[0])
+            printf("replicate seed-%lld %s\n", r->replicate[i].seed, r->replicate[i].digest);
     if (r->digest[0])
         printf("digest %s\n", r->digest);
     for (int i = 0; i < r->n_figures; i++)

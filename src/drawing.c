@@ -68,8 +68,12 @@ enum ap_code ap_drawing_finish(struct ap_drawing *d, const char *path, const cha
     if (d->run->end)
         ap_hash_text((struct ap_hash){d->run->end->digest_high, d->run->end->digest_low}, digest);
     snprintf(d->title, sizeof d->title, "%s", d->f->title ? d->f->title : headline);
-    snprintf(d->footer, sizeof d->footer, "%s · seed %lld · state %.16s · apical %s", s->name,
-             (long long)s->seed, digest, AP_VERSION);
+    if (d->run->n_replicates)
+        snprintf(d->footer, sizeof d->footer, "%s · %d seeds · apical %s", s->name, d->run->n_replicates,
+                 AP_VERSION);
+    else
+        snprintf(d->footer, sizeof d->footer, "%s · seed %lld · state %.16s · apical %s", s->name,
+                 (long long)s->seed, digest, AP_VERSION);
     const struct ap_axes_page page = {
         .title = d->title,
         .subtitle = d->subtitle,

@@ -9,6 +9,7 @@
  * Test: tests/cli/test_errors.sh */
 #include "errortable.h"
 #include "io.h"
+#include "replicates.h"
 #include "sim.h"
 
 #include <math.h>
@@ -105,8 +106,10 @@ static enum ap_code take_weights(struct ap_err *e, struct comparing *c, const st
 
 static enum ap_code use_run(struct ap_err *e, struct comparing *c, struct ap_errors_result *result)
 {
-    struct ap_run run;
-    enum ap_code code = ap_runlog_read(e, &run, c->o->run);
+    struct ap_run run = {0};
+    enum ap_code code = ap_replicates_refuse(e, c->o->run, "errors");
+    if (code == AP_OK)
+        code = ap_runlog_read(e, &run, c->o->run);
     if (code == AP_OK && c->o->weights)
         code = take_weights(e, c, &run);
     bool whole = !c->o->weights && !c->o->block && !c->o->presentations;

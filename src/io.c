@@ -109,7 +109,7 @@ static int rename_file(const char *from, const char *to)
 static int remove_file(const char *path)
 {
     int n;
-    CALL(n, -1, ask(AP_IO_REMOVE, path, NULL, NULL, 0), unlink(path));
+    CALL(n, -1, ask(AP_IO_REMOVE, path, NULL, NULL, 0), remove(path));
     return n;
 }
 

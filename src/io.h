@@ -47,7 +47,7 @@ void ap_io_unlock(int lock); /* -1: none */
 /* Whether something has this name, even if it leads nowhere. */
 bool ap_io_exists(const char *path);
 
-/* Removes a file; one that is not there is no error. */
+/* Removes a file, or a folder that is empty; what is not there is no error. */
 enum ap_code ap_io_remove(struct ap_err *e, const char *path);
 
 /* Joins folder and name into out[size]; AP_EIO when it does not fit. */

@@ -16,9 +16,11 @@
 
 /* ---- learning curve -------------------------------------------------------------------------------- */
 
-/* Averages of a probe over `every` presentations of the chosen blocks. Returns the number of points. */
-static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, double *y)
+/* Averages of a probe over `every` presentations of the chosen blocks; of one of several seeds, -1: of the run. Returns the
+ * number of points. */
+static size_t curve(struct ap_drawing *d, int replicate, int probe, size_t every, double *x, double *y)
 {
+    size_t width = ap_runlog_column(d->s, d->s->n_probe);
     size_t points = 0, n = 0, column = ap_runlog_column(d->s, probe);
     double sum = 0, scale = d->s->probe[probe].row->percent ? 100 : 1;
     uint32_t program = UINT32_MAX;
@@ -34,10 +36,43 @@ static size_t curve(struct ap_drawing *d, int probe, size_t every, double *x, do
         if (!p || skip)
             continue;
         program = p->program;
-        sum += d->run->probes[i][column];
+        sum += replicate < 0 ? d->run->probes[i][column] : d->run->replicate[replicate][i * width + column];
         n++;
     }
     return points;
+}
+
+/* Median, smallest and largest of the seeds at every point, into y, low and high. */
+static size_t band(struct ap_drawing *d, int probe, size_t every, double *x, double *y, double *low,
+                   double *high)
+{
+    size_t n = d->run->n_presented + 1, points = 0;
+    int seeds = d->run->n_replicates;
+    double *all = ap_drawing_take(d, (size_t)seeds * n, sizeof *all),
+           *one = ap_drawing_take(d, (size_t)seeds, sizeof *one);
+    for (int r = 0; all && one && r < seeds; r++)
+        points = curve(d, r, probe, every, x, all + (size_t)r * n);
+    for (size_t k = 0; k < points; k++) {
+        for (int r = 0; r < seeds; r++)
+            one[r] = all[(size_t)r * n + k];
+        ap_series_median(one, (size_t)seeds, &y[k], &low[k], &high[k]);
+    }
+    return points;
+}
+
+/* Chosen blocks that form one stretch of the run fill the axis; else it is the whole run. */
+static struct ap_axes_range stretch(const struct ap_drawing *d)
+{
+    size_t n = d->run->n_presented, first = n, last = 0, chosen = 0;
+    for (size_t i = 0; i < n; i++)
+        if (d->f->during[d->run->presented[i]->block]) {
+            first = i < first ? i : first;
+            last = i;
+            chosen++;
+        }
+    if (chosen == 0 || chosen != last - first + 1)
+        return (struct ap_axes_range){0, (double)n};
+    return (struct ap_axes_range){(double)first, (double)last + 1};
 }
 
 enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
@@ -46,6 +81,7 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
     size_t n = d->run->n_presented, every = d->f->average > 0 ? (size_t)d->f->average : n / 200 + 1;
     if (count == 0 || n == 0)
         return ap_drawing_nothing(d, "probes", "list some under `probes`");
+    const struct ap_axes_range range = stretch(d);
     for (int i = 0; i < count && i < 8; i++) {
         int probe = d->f->n_probe ? d->f->probe[i] : i;
         const struct ap_probe_row *row = d->s->probe[probe].row;
@@ -53,16 +89,26 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
         struct ap_axes_series *series = ap_drawing_take(d, 1, sizeof *series);
         if (!x || !y || !series)
             return AP_EMEMORY;
-        size_t points = curve(d, probe, every, x, y);
+        double *low_edge = NULL, *high_edge = NULL;
+        if (d->run->n_replicates && (!(low_edge = ap_drawing_take(d, n + 1, sizeof *low_edge)) ||
+                                     !(high_edge = ap_drawing_take(d, n + 1, sizeof *high_edge))))
+            return AP_EMEMORY;
+        size_t points =
+            low_edge ? band(d, probe, every, x, y, low_edge, high_edge) : curve(d, -1, probe, every, x, y);
         if (points == 0)
             return ap_drawing_nothing(d, "presentations of these blocks", NULL);
         *series = (struct ap_axes_series){.x = x,
                                           .y = y,
+                                          .low = low_edge,
+                                          .high = high_edge,
                                           .n = points,
                                           .colour = AP_CMAP_SOMA,
                                           .style = points < 40 ? AP_AXES_LINE_POINTS : AP_AXES_LINE};
         double low = 0, high = 1; /* when no value is finite */
         ap_series_limits(y, points, &low, &high);
+        if (low_edge)
+            ap_series_limits(low_edge, points, &low, &(double){0}),
+                ap_series_limits(high_edge, points, &(double){0}, &high);
         struct ap_axes_panel *p = ap_drawing_panel(d, AP_AXES_LINES, i, 0);
         static const char *const LETTERS[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
         p->letter = count > 1 ? LETTERS[i] : NULL;
@@ -75,15 +121,16 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
         p->hide_x = i + 1 < count;
         p->lines.series = series;
         p->lines.n_series = 1;
-        p->lines.x = (struct ap_axes_range){0, (double)n};
+        p->lines.x = range;
         p->lines.y_log = d->f->log_scale && low > 0;
         if (!p->lines.y_log && low >= 0)
             p->lines.y = (struct ap_axes_range){0, high > 0 ? 1.05 * high : 1};
         struct ap_axes_marker *mark = ap_drawing_take(d, 32, sizeof *mark); /* where another block begins */
         uint32_t program = UINT32_MAX;
-        for (size_t k = 0; mark && k < n && d->s->n_program <= 8; k++) {
+        for (size_t k = (size_t)range.lo; mark && k < (size_t)range.hi && d->s->n_program <= 8; k++) {
             const struct ap_presented *q = d->run->presented[k];
-            if (q->program != program && d->s->block[q->block].presentations > (int64_t)(n / 50) &&
+            if (q->program != program &&
+                d->s->block[q->block].presentations > (int64_t)((range.hi - range.lo) / 50) &&
                 p->lines.n_markers < 32)
                 mark[p->lines.n_markers++] =
                     (struct ap_axes_marker){(double)k, i == 0 ? d->s->block[q->block].name : NULL};
@@ -93,8 +140,11 @@ enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)
     }
     d->width = 1100;
     d->height = 150 + 230 * (count < 8 ? count : 8);
-    snprintf(d->subtitle, sizeof d->subtitle, "each point is the mean of %zu presentation%s of one block",
-             every, every == 1 ? "" : "s");
+    char over[64] = "";
+    if (d->run->n_replicates)
+        snprintf(over, sizeof over, "median and range over %d seeds; ", d->run->n_replicates);
+    snprintf(d->subtitle, sizeof d->subtitle, "%seach point is the mean of %zu presentation%s of one block",
+             over, every, every == 1 ? "" : "s");
     return ap_drawing_finish(d, path, ap_drawing_text(d, "Learning curve of %s", d->s->name));
 }
 

@@ -75,6 +75,9 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
                 (unsigned long long)m->counts.evaluations, (unsigned long long)m->counts.products);
     ap_text_add(&x, "  \"stop_after\": %llu,\n  \"figures\": %s,\n", (unsigned long long)m->stop_after,
                 m->figures ? "true" : "false");
+    for (int i = 0; i < m->spec->n_replicate; i++)
+        ap_text_add(&x, "%s%lld%s", i ? ", " : "  \"replicates\": [", (long long)m->spec->replicate[i],
+                    i + 1 < m->spec->n_replicate ? "" : "],\n");
     ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads,
                 m->wall_seconds);
     add_string(&x, cpu);
@@ -138,6 +141,8 @@ static void value_of(const char *text, const char *key, char *out, size_t size)
     out[n] = 0;
 }
 
+static const char REPLICATES[] = "\n  \"replicates\": [";
+
 enum ap_code ap_manifest_read(struct ap_err *e, const char *folder, struct ap_manifest_past *past)
 {
     enum ap_code code;
@@ -155,6 +160,14 @@ enum ap_code ap_manifest_read(struct ap_err *e, const char *folder, struct ap_ma
     past->stop_after = strtoull(number, NULL, 10);
     value_of(text, "figures", number, sizeof number);
     past->figures = strcmp(number, "false") != 0;
+    uint64_t *const count[] = {&past->counts.presentations, &past->counts.steps, &past->counts.evaluations,
+                               &past->counts.products};
+    static const char *const COUNTS[] = {"presentations", "steps", "evaluations", "jacobian_products"};
+    for (int i = 0; i < 4; i++) {
+        value_of(text, COUNTS[i], number, sizeof number);
+        *count[i] = strtoull(number, NULL, 10);
+    }
+    past->replicates = strstr(text, REPLICATES) != NULL;
     ap_mem_free(text);
     return AP_OK;
 }
@@ -176,6 +189,36 @@ static enum ap_code remove_one(struct ap_err *e, const char *folder, const char 
     return ap_io_remove(e, file);
 }
 
+enum ap_code ap_manifest_replicate(struct ap_err *e, const char *folder, int64_t seed, char out[AP_ERR_PATH])
+{
+    char name[32];
+    snprintf(name, sizeof name, "seed-%lld", (long long)seed);
+    return ap_io_join(e, out, AP_ERR_PATH, folder, name);
+}
+
+/* The replicates that a manifest lists, each with its folder; one that holds other files too stays, without the run. */
+static enum ap_code remove_replicates(struct ap_err *e, const char *folder, const char *text)
+{
+    char path[AP_ERR_PATH], *end;
+    const char *c = strstr(text, REPLICATES);
+    for (c = c ? c + strlen(REPLICATES) - 1 : "]"; *c != ']' && *c; c = end) {
+        long long seed = strtoll(c + 1, &end, 10);
+        if (end == c + 1)
+            break;
+        AP_TRY(ap_manifest_replicate(e, folder, seed, path));
+        if (!ap_io_exists(path))
+            continue;
+        ap_io_sweep(path);
+        bool exists;
+        if (ap_io_folder_has_entries(path, &exists))
+            AP_TRY(ap_manifest_remove_run(e, path));
+        AP_TRY(remove_one(e, path, "manifest.json"));
+        if (!ap_io_folder_has_entries(path, &exists))
+            AP_TRY(ap_io_remove(e, path));
+    }
+    return AP_OK;
+}
+
 static enum ap_code remove_listed(struct ap_err *e, const char *folder, bool sources)
 {
     enum ap_code code;
@@ -191,6 +234,8 @@ static enum ap_code remove_listed(struct ap_err *e, const char *folder, bool sou
                                 folder);
     }
     code = sources ? remove_one(e, folder, "circuit.yaml") : AP_OK;
+    if (sources && code == AP_OK)
+        code = remove_replicates(e, folder, text);
     for (const char *c = strchr(list, '['); code == AP_OK && (c = strchr(c + 1, '"')) != NULL;) {
         const char *end = strchr(c + 1, '"');
         if (!end)

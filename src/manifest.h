@@ -5,14 +5,16 @@
 #include "export.h"
 #include "hash.h"
 
+struct ap_integrate_counts {
+    uint64_t presentations, steps, evaluations, products;
+};
+
 struct ap_manifest {
     const struct ap_spec *spec;
     const char *status;      /* "running", "complete", "stopped", "failed" */
     char circuit_digest[33]; /* of the explicit form as it was read for the first time */
     struct ap_hash digest;   /* of the final state */
-    struct ap_integrate_counts {
-        uint64_t presentations, steps, evaluations, products;
-    } counts;
+    struct ap_integrate_counts counts;
     int threads;
     uint64_t stop_after; /* presentations, 0: all */
     bool figures;        /* were asked for */
@@ -25,14 +27,19 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
 
 /* What a manifest says about a run that is to be gone on with. */
 struct ap_manifest_past {
+    bool replicates; /* runs of several seeds, each in a folder of its own below */
     char status[16], circuit_digest[33], state_digest[33];
     uint64_t stop_after;
     bool figures;
+    struct ap_integrate_counts counts;
 };
 /* AP_EIO when the folder holds no manifest of ours. */
 enum ap_code ap_manifest_read(struct ap_err *e, const char *folder, struct ap_manifest_past *past);
 
-/* Removes the files that the folder's manifest lists, circuit.yaml first, so that nobody goes on with half a run; the
+/* Folder of one replicate: "runs/mine/seed-3". */
+enum ap_code ap_manifest_replicate(struct ap_err *e, const char *folder, int64_t seed, char out[AP_ERR_PATH]);
+
+/* Removes the files that the folder's manifest lists, replicates among them, circuit.yaml first, so that nobody goes on with half a run; the
  * manifest itself stays until the new run's replaces it. AP_EIO when there is none of ours; then nothing is removed. */
 enum ap_code ap_manifest_remove_run(struct ap_err *e, const char *folder);
 /* Removes what was exported and drawn; what the run needs to go on stays. */

@@ -250,6 +250,14 @@ static enum ap_code check_probe(struct ap_err *e, const struct ap_spec *s, const
             e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at, "name another population with `of` or `target`",
             "%s: neuron i is compared with neuron i, but %s has %lld neurons and %s %lld", what,
             s->pop[p->of.pop].name, (long long)left, s->pop[p->target.pop].name, (long long)right);
+    bool driven = false;
+    for (int i = 0; i < s->n_stim; i++)
+        driven = driven || (s->stim[i].pop == p->of.pop && s->stim[i].p.read);
+    if ((needs & AP_PROBE_CURSOR) && !driven)
+        return !s->stim_known ? AP_EUSAGE /* reported with the stimuli */
+                              : ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "of")->at,
+                                           "name a population that a stimulus of kind `cursor` drives",
+                                           "%s: no cursor drives %s", what, s->pop[p->of.pop].name);
     if (needs & (AP_PROBE_HIDDEN | AP_PROBE_FORWARD))
         return check_pathway(e, s, p, n, what);
     if ((needs & AP_PROBE_PROJ) && !(needs & AP_PROBE_OTHER) && s->proj[p->proj].connect != AP_CONNECT_ONE)

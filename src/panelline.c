@@ -68,9 +68,9 @@ enum ap_code ap_panelline_measure(struct ap_err *e, struct ap_panel *p)
                 continue;
             include(s->x ? s->x[k] : (double)k, l->x_log, &x0, &x1);
             include(s->y[k], l->y_log, &y0, &y1);
-            if (s->spread && isfinite(s->spread[k])) {
-                include(s->y[k] - fabs(s->spread[k]), l->y_log, &y0, &y1);
-                include(s->y[k] + fabs(s->spread[k]), l->y_log, &y0, &y1);
+            if (s->low && isfinite(s->low[k] + s->high[k])) {
+                include(s->low[k], l->y_log, &y0, &y1);
+                include(s->high[k], l->y_log, &y0, &y1);
             }
         }
     }
@@ -289,15 +289,14 @@ static void draw_reference_labels(struct ap_panel *p)
 
 /* ---- Data ------------------------------------------------------------------------------------------ */
 
-/* Fills the band y - spread .. y + spread column by column, between neighbouring points. */
-static void draw_spread(struct ap_panel *p, const struct ap_axes_series *s)
+/* Fills the band low .. high column by column, between neighbouring points. */
+static void draw_band(struct ap_panel *p, const struct ap_axes_series *s)
 {
     for (size_t k = 1; k < s->n; k++) {
         double xa = ap_panel_x(p, s->x ? s->x[k - 1] : (double)(k - 1));
         double xb = ap_panel_x(p, s->x ? s->x[k] : (double)k);
-        double da = fabs(s->spread[k - 1]), db = fabs(s->spread[k]);
-        double top_a = ap_panel_y(p, s->y[k - 1] + da), top_b = ap_panel_y(p, s->y[k] + db);
-        double low_a = ap_panel_y(p, s->y[k - 1] - da), low_b = ap_panel_y(p, s->y[k] - db);
+        double top_a = ap_panel_y(p, s->high[k - 1]), top_b = ap_panel_y(p, s->high[k]);
+        double low_a = ap_panel_y(p, s->low[k - 1]), low_b = ap_panel_y(p, s->low[k]);
         if (!(xa < xb) || !isfinite(top_a + top_b + low_a + low_b))
             continue;
         double from = xa > p->plot.x ? xa : p->plot.x, last = p->plot.x + p->plot.w,
@@ -321,8 +320,8 @@ static void draw_series(struct ap_panel *p, const struct ap_axes_series *s)
         stroke.gap = 4 * scale;
     }
     bool points = s->style == AP_AXES_POINTS || s->style == AP_AXES_LINE_POINTS;
-    if (s->spread)
-        draw_spread(p, s);
+    if (s->low)
+        draw_band(p, s);
     for (size_t start = 0; start < s->n;) {
         size_t n = s->n - start < CHUNK ? s->n - start : CHUNK;
         for (size_t k = 0; k < n; k++) {

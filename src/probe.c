@@ -8,6 +8,7 @@
  * Test: tests/unit/test_probe.c */
 #include "probe.h"
 #include "adjoint.h"
+#include "cursor.h"
 #include "rhs.h"
 
 #include <math.h>
@@ -173,6 +174,29 @@ static void adjoint_angle(const struct ap_probe_view *v, double *out)
     out[2] = ap_analysis_between_angle(v->analysis, k, gradient, NULL);
 }
 
+/* ---- closed loop: cursor.h --------------------------------------------------------------------------- */
+
+/* The cursor that drives the population in this presentation; NULL when another stimulus does. */
+static const struct ap_cursor *cursor_of(const struct ap_probe_view *v)
+{
+    const struct ap_cursor *x = v->cursor;
+    return x && x->now >= 0 && x->c->stim[x->now].stim->pop == v->spec->of.pop ? x : NULL;
+}
+
+/* Columns: position, mean of the read-out against the midpoint. */
+static void cursor_position(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_cursor *x = cursor_of(v);
+    out[0] = x ? x->state[x->now].position : (double)NAN;
+    out[1] = x ? x->mean : (double)NAN;
+}
+
+static void hit(const struct ap_probe_view *v, double *out)
+{
+    const struct ap_cursor *x = cursor_of(v);
+    out[0] = x ? ap_cursor_hits(x) : (double)NAN;
+}
+
 static const struct ap_probe_row PROBES[] = {
     {{"squared-potential",
       "time average of the squared norm of a compartment's potential against rest; apical: the local error",
@@ -321,6 +345,27 @@ static const struct ap_probe_row PROBES[] = {
      3,
      {"", "ratio", "backprop"},
      adjoint_angle},
+    {{"cursor",
+      "position of the cursor that drives a population; column `readout`: mean rate, against the midpoint, "
+      "by "
+      "which it moves then; NaN while another stimulus drives it",
+      "positions", "", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_CURSOR,
+     false,
+     false,
+     false,
+     2,
+     {"", "readout"},
+     cursor_position},
+    {{"hit", "whether the cursor that drives a population is shown at its last position; NaN as cursor", "1",
+      "", NULL, 0},
+     AP_PROBE_POP | AP_PROBE_CURSOR,
+     false,
+     false,
+     true,
+     1,
+     {""},
+     hit},
 };
 
 const struct ap_table ap_probe_table = {

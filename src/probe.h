@@ -17,12 +17,14 @@ enum ap_probe_needs {
     AP_PROBE_FORWARD = 64,  /* the projection is one of its matrices, and has a rule */
     AP_PROBE_CHANGE = 128,  /* what the presentation did to it */
     AP_PROBE_ADJOINT = 256, /* the adjoint gradient */
+    AP_PROBE_CURSOR = 512,  /* the population is driven by a cursor */
 };
 
 struct ap_probe_spec;
 struct ap_rhs;
 struct ap_analysis;
 struct ap_adjoint;
+struct ap_cursor;
 
 /* What a probe looks at: the fields of the right-hand side at one moment, and the weights in force. */
 struct ap_probe_view {
@@ -30,6 +32,7 @@ struct ap_probe_view {
     const struct ap_rhs *rhs;
     struct ap_analysis *analysis; /* of this moment, when a probe needs it */
     const struct ap_adjoint *adjoint;
+    const struct ap_cursor *cursor;
     bool class_target; /* the target shows a class */
 };
 

@@ -13,10 +13,12 @@
 #include <math.h>
 #include <string.h>
 
-enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
-                            struct ap_rhs *rhs, const char *path, const struct ap_runlog_mark *mark)
+enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                            const struct ap_cursor *cursor, const char *path,
+                            const struct ap_runlog_mark *mark)
 {
-    *r = (struct ap_recorder){.c = c, .rhs = rhs, .log.file.fd = -1};
+    const struct ap_circuit *c = rhs->c;
+    *r = (struct ap_recorder){.c = c, .rhs = rhs, .cursor = cursor, .log.file.fd = -1};
     const struct ap_spec *s = c->spec;
     size_t n = (size_t)s->n_report + 1;
     r->part = ap_mem_array(e, n, sizeof *r->part, "recorder");
@@ -101,8 +103,11 @@ static void probe_now(struct ap_recorder *r, bool means, bool ends, double *out)
 {
     const struct ap_spec *s = r->c->spec;
     for (int i = 0; i < s->n_probe; i++) {
-        const struct ap_probe_view v = {
-            .spec = &s->probe[i], .rhs = r->rhs, .analysis = &r->analysis, .adjoint = r->adjoint};
+        const struct ap_probe_view v = {.spec = &s->probe[i],
+                                        .rhs = r->rhs,
+                                        .analysis = &r->analysis,
+                                        .adjoint = r->adjoint,
+                                        .cursor = r->cursor};
         if (s->probe[i].row->mean ? means : ends)
             s->probe[i].row->value(&v, out + ap_runlog_column(s, i));
     }

@@ -3,12 +3,14 @@
 #define AP_RECORD_H
 
 #include "adjoint.h"
+#include "cursor.h"
 #include "integrate.h"
 #include "runlog.h"
 
 struct ap_recorder {
     const struct ap_circuit *c;
     struct ap_rhs *rhs;
+    const struct ap_cursor *cursor;
     struct ap_runlog log;
     struct ap_report_part **part;  /* [n_report] -> [n_of] */
     size_t *width;                 /* [n_report] values per frame */
@@ -25,8 +27,9 @@ struct ap_recorder {
 };
 
 /* mark: the log goes on from there; NULL: a new log, which begins with the circuit. */
-enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, const struct ap_circuit *c,
-                            struct ap_rhs *rhs, const char *path, const struct ap_runlog_mark *mark);
+enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                            const struct ap_cursor *cursor, const char *path,
+                            const struct ap_runlog_mark *mark);
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r);
 
 /* A presentation begins; `k` counts within this pass of the block. Fields of rhs are those at t = 0. */

@@ -16,6 +16,8 @@
 #include "io.h"
 #include "manifest.h"
 #include "probe.h"
+#include "replicates.h"
+#include "run.h"
 #include "sim.h"
 
 #include <math.h>
@@ -23,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
+double ap_run_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -47,15 +49,13 @@ struct running {
 
 /* ---- folder ---------------------------------------------------------------------------------------- */
 
-/* The folder is made and locked; what lies in it is judged, and removed when that was asked for. */
-static enum ap_code take_folder(struct ap_err *e, struct running *r)
+enum ap_code ap_run_take_folder(struct ap_err *e, const struct ap_run_options *o, int *lock)
 {
-    const struct ap_run_options *o = r->o;
     bool exists;
     if (!o->folder || !*o->folder)
         return ap_err_add(e, AP_EUSAGE, NULL, "name one with --out", "no output folder");
     AP_TRY(ap_io_make_folder(e, o->folder));
-    AP_TRY(ap_io_lock(e, o->folder, &r->lock));
+    AP_TRY(ap_io_lock(e, o->folder, lock));
     if (ap_io_folder_has_entries(o->folder, &exists) && !o->overwrite) {
         struct ap_manifest_past past;
         bool unfinished = ap_manifest_read(NULL, o->folder, &past) == AP_OK && *past.status &&
@@ -122,7 +122,7 @@ static void summary_line(const struct running *r, const struct ap_block_spec *b,
 static void report(struct running *r, const struct ap_block_spec *b, bool ended)
 {
     const struct ap_spec *s = r->sim.spec;
-    double seconds = now();
+    double seconds = ap_run_now();
     for (int i = 0; i < s->n_probe && i < 64; i++)
         r->loop.sum[i] += r->sim.recorder.column[ap_runlog_column(s, i)];
     r->loop.shown++;
@@ -167,10 +167,10 @@ static bool enough(const struct running *r)
 static enum ap_code save(struct ap_err *e, struct running *r, bool at_once)
 {
     double every = r->o->checkpoint_every == 0 ? 60 : r->o->checkpoint_every;
-    if (!at_once && (every < 0 || now() - r->last_checkpoint < every))
+    if (!at_once && (every < 0 || ap_run_now() - r->last_checkpoint < every))
         return AP_OK;
     AP_TRY(ap_checkpoint_write(e, &r->checkpoint, &r->sim, &r->loop));
-    r->last_checkpoint = now();
+    r->last_checkpoint = ap_run_now();
     return AP_OK;
 }
 
@@ -223,7 +223,7 @@ static enum ap_code end_log(struct ap_err *e, struct running *r, bool complete)
     struct ap_integrate_stats stats = ap_integrate_stats(&r->sim.g);
     r->manifest.counts =
         (struct ap_integrate_counts){r->sim.presentation, stats.steps, stats.evaluations, stats.products};
-    r->manifest.wall_seconds = now() - r->started;
+    r->manifest.wall_seconds = ap_run_now() - r->started;
     AP_TRY(ap_record_weights(e, &r->sim.recorder, "final"));
     const struct ap_run_end end = {
         r->manifest.digest.high, r->manifest.digest.low, stats.steps, stats.evaluations,
@@ -326,8 +326,8 @@ static struct running start(const struct ap_run_options *o, struct ap_run_result
     if (o->threads > 0)
         omp_set_num_threads(o->threads);
     return (struct running){.o = o,
-                            .started = now(),
-                            .last_checkpoint = now(),
+                            .started = ap_run_now(),
+                            .last_checkpoint = ap_run_now(),
                             .checkpoint.folder = o->folder,
                             .sim.recorder.log.file.fd = -1,
                             .lock = -1};
@@ -336,6 +336,8 @@ static struct running start(const struct ap_run_options *o, struct ap_run_result
 enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, struct ap_run_result *result,
                     struct ap_err *e)
 {
+    if (s->n_replicate)
+        return ap_replicates_run(s, o, result, e);
     struct running r = start(o, result);
     r.manifest.stop_after = o->stop_after;
     r.manifest.figures = !o->no_figures;
@@ -344,7 +346,7 @@ enum ap_code ap_run(const struct ap_spec *s, const struct ap_run_options *o, str
     char log[AP_ERR_PATH];
     enum ap_code code = ap_sim_open(e, &r.sim, s); /* nothing is written before this has succeeded */
     if (code == AP_OK)
-        code = take_folder(e, &r);
+        code = ap_run_take_folder(e, o, &r.lock);
     if (code == AP_OK)
         code = start_folder(e, &r);
     if (code == AP_OK)
@@ -398,6 +400,8 @@ static enum ap_code resume(struct ap_err *e, struct running *r, const struct ap_
 
 enum ap_code ap_resume(const struct ap_run_options *o, struct ap_run_result *result, struct ap_err *e)
 {
+    if (ap_replicates_in(o->folder))
+        return ap_replicates_resume(o, result, e);
     struct running r = start(o, result);
     struct ap_manifest_past past;
     char path[AP_ERR_PATH];
@@ -441,7 +445,9 @@ enum ap_code ap_render(const char *folder, const char *figure, const char *out, 
         memset(result, 0, sizeof *result);
     struct ap_run run = {0};
     struct ap_file_list files = {0};
-    enum ap_code code = ap_runlog_read(e, &run, folder);
+    enum ap_code code = ap_replicates_refuse(e, folder, "render");
+    if (code == AP_OK)
+        code = ap_runlog_read(e, &run, folder);
     if (code == AP_OK && out)
         code = ap_io_make_folder(e, out);
     if (code == AP_OK)
@@ -477,7 +483,9 @@ enum ap_code ap_readout(const char *folder, const char *const *sets, int n_sets,
     struct ap_run run = {0};
     struct ap_file_list files = {0};
     const char *to = out ? out : folder;
-    enum ap_code code = ap_runlog_read(e, &run, folder);
+    enum ap_code code = ap_replicates_refuse(e, folder, "readout");
+    if (code == AP_OK)
+        code = ap_runlog_read(e, &run, folder);
     if (code == AP_OK)
         code = set_readouts(e, &run, sets, n_sets);
     if (code == AP_OK && run.spec->n_readout == 0)

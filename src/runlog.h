@@ -82,6 +82,10 @@ struct ap_run {
     const double **weights;
     size_t n_snapshot;
     const struct ap_run_end *end; /* NULL: the run did not finish */
+    /* Of replicates, which a learning curve shows by median and range: the probes of each seed, [n_presented][columns];
+     * `presented` and `spec` are common to all, and the rest is empty. */
+    double *const *replicate;
+    int n_replicates;
 };
 
 /* Reads folder/run.log; every block's digest is checked. */

@@ -54,6 +54,32 @@ static enum ap_code read_teacher_network(struct ap_err *e, struct ap_spec *s, st
                                &st->p.network_row, st->p.network_param);
 }
 
+/* The cell that moves a cursor: one, and not clamped; and where a trial begins. */
+static enum ap_code read_cursor(struct ap_err *e, const struct ap_spec *s, struct ap_stim_spec *st,
+                                const struct ap_node *n, const char *what)
+{
+    if (!st->p.read)
+        return AP_OK;
+    const struct ap_place *at = &ap_yamlin_child(n, "read")->at;
+    struct ap_selection cell;
+    AP_TRY(ap_spec_select(e, s, at, what, st->p.read, &cell));
+    st->p.read_pop = cell.pop;
+    st->p.read_cell = cell.first;
+    const struct ap_pop_spec *pop = &s->pop[cell.pop];
+    if (strchr(st->p.read, '/') || cell.last - cell.first != 1)
+        return ap_err_add(e, AP_EUSAGE, at, "for example `read: \"output[0:1]\"`",
+                          "%s: one cell moves a cursor, '%s' is %s", what, st->p.read,
+                          strchr(st->p.read, '/') ? "a compartment" : "several");
+    if (pop->cell >= 0 && s->cell[pop->cell].n_comp && s->cell[pop->cell].comp[0].kind == AP_COMP_CLAMPED)
+        return ap_err_add(e, AP_EUSAGE, at, "name a population that the circuit drives",
+                          "%s: population '%s' is clamped, so it cannot move a cursor", what, pop->name);
+    if (st->p.start >= st->p.positions - 1)
+        return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "start")->at, "positions are counted from 0",
+                          "%s: a trial begins at position %lld, but must begin before the last one, %lld",
+                          what, (long long)st->p.start, (long long)st->p.positions - 1);
+    return AP_OK;
+}
+
 static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap_stim_spec *st,
                                   struct ap_node *n)
 {
@@ -93,6 +119,8 @@ static enum ap_code read_stimulus(struct ap_err *e, struct ap_spec *s, struct ap
     }
     if (code == AP_OK)
         code = read_teacher_network(e, s, st, n, what);
+    if (code == AP_OK)
+        code = read_cursor(e, s, st, n, what);
     return code;
 }
 
@@ -141,7 +169,7 @@ static const struct ap_key BLOCK_KEYS[] = {
     {"reset", AP_KEY_SWITCH, AP_DIM_NONE, OF(reset), "off", 0, 0, NULL,
      "whether potentials and low-passed products start from rest at each presentation"},
     {"restart", AP_KEY_SWITCH, AP_DIM_NONE, OF(restart), "off", 0, 0, NULL,
-     "whether a repeated block begins at its first pattern again"},
+     "whether a repeated block begins at its first pattern again, and a cursor at its start"},
     {"order", AP_KEY_CHOICE, AP_DIM_NONE, OF(order), "sequence", 0, 0, ORDER,
      "order in which patterns are taken"},
     {"present", AP_KEY_NODE, AP_DIM_NONE, OF(present), AP_ABSENT, 0, 0, NULL,
@@ -263,6 +291,32 @@ static enum ap_code check_teachers(struct ap_err *e, const struct ap_spec *s, co
     return AP_OK;
 }
 
+/* A block shows one cursor at most, and it alone says which pattern comes next. */
+static enum ap_code check_cursor(struct ap_err *e, const struct ap_spec *s, const struct ap_block_spec *b,
+                                 const char *what)
+{
+    const struct ap_stim_spec *cursor = NULL;
+    for (int p = 0; p < s->n_pop; p++) {
+        const struct ap_stim_spec *st = b->stim[p] >= 0 ? &s->stim[b->stim[p]] : NULL;
+        if (!st || !st->p.read)
+            continue;
+        if (cursor)
+            return ap_err_add(e, AP_EUSAGE, &b->at, "list one of them under `present`, and another stimulus",
+                              "%s: '%s' and '%s' are both cursors", what, cursor->name, st->name);
+        cursor = st;
+        if (b->order != AP_ORDER_SEQUENCE)
+            return ap_err_add(e, AP_EUSAGE, &b->at, "leave out `order`",
+                              "%s: the cursor '%s' says which pattern comes next, not an order", what,
+                              st->name);
+        if (b->duration > 0 && st->p.from >= b->duration)
+            return ap_err_add(
+                e, AP_EUSAGE, &b->at, "shorten `from`, or lengthen the presentations",
+                "%s: the cursor '%s' moves by what it reads from %g ms on, but presentations end at %g ms",
+                what, st->name, st->p.from, b->duration);
+    }
+    return AP_OK;
+}
+
 static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_block_spec *b,
                                struct ap_node *n)
 {
@@ -297,7 +351,8 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
                               k.name);
     if (k.plasticity && read_plasticity(e, s, b, k.plasticity, what) != AP_OK)
         code = AP_EUSAGE;
-    if (read_present(e, s, b, k.present, what) != AP_OK || check_teachers(e, s, b, what) != AP_OK)
+    if (read_present(e, s, b, k.present, what) != AP_OK || check_teachers(e, s, b, what) != AP_OK ||
+        check_cursor(e, s, b, what) != AP_OK)
         code = AP_EUSAGE;
     return code;
 }

@@ -10,6 +10,7 @@
 #include "mem.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* Where the selection's compartment lies in a frame of the report; false when it is not recorded. */
 static bool find_part(const struct ap_run *run, int report, const struct ap_selection *of, int comp,
@@ -100,4 +101,25 @@ bool ap_series_limits(const double *values, size_t n, double *low, double *high)
         any = true;
     }
     return any;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return isfinite(x) && isfinite(y) ? (x > y) - (x < y) : !isfinite(x) - !isfinite(y);
+}
+
+size_t ap_series_median(double *values, size_t n, double *median, double *low, double *high)
+{
+    size_t finite = 0;
+    qsort(values, n, sizeof *values, ascending); /* what is not finite comes last */
+    while (finite < n && isfinite(values[finite]))
+        finite++;
+    *median = *low = *high = (double)NAN;
+    if (finite == 0)
+        return 0;
+    *median = 0.5 * (values[(finite - 1) / 2] + values[finite / 2]);
+    *low = values[0];
+    *high = values[finite - 1];
+    return finite;
 }

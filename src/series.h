@@ -25,4 +25,7 @@ enum ap_code ap_series_gather(struct ap_err *e, struct ap_arena *a, const struct
 /* Smallest and largest finite value; false when there is none. */
 bool ap_series_limits(const double *values, size_t n, double *low, double *high);
 
+/* Sorts the values; of those that are finite: median, smallest, largest (NaN when there are none), and how many. */
+size_t ap_series_median(double *values, size_t n, double *median, double *low, double *high);
+
 #endif

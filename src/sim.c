@@ -39,6 +39,7 @@ enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spe
     }
     AP_TRY(ap_integrate_create(e, &x->g, &s->integrator, &x->rhs));
     AP_TRY(ap_plasticity_init(e, &x->plasticity, &x->rhs));
+    AP_TRY(ap_cursor_init(e, &x->cursor, x->c));
     x->clamp = ap_mem_array(e, x->c->n_rate, sizeof *x->clamp, "clamped potentials");
     x->shown = ap_mem_array(e, (size_t)s->n_block + 1, sizeof *x->shown, "schedule");
     if (!x->clamp || !x->shown)
@@ -49,19 +50,20 @@ enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spe
 
 enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path)
 {
-    AP_TRY(ap_record_open(e, &x->recorder, x->c, &x->rhs, path, NULL));
+    AP_TRY(ap_record_open(e, &x->recorder, &x->rhs, &x->cursor, path, NULL));
     return ap_record_weights(e, &x->recorder, "initial");
 }
 
 enum ap_code ap_sim_record_on(struct ap_err *e, struct ap_sim *x, const char *path,
                               const struct ap_runlog_mark *mark)
 {
-    return ap_record_open(e, &x->recorder, x->c, &x->rhs, path, mark);
+    return ap_record_open(e, &x->recorder, &x->rhs, &x->cursor, path, mark);
 }
 
 void ap_sim_close(struct ap_sim *x)
 {
     ap_record_close(NULL, &x->recorder);
+    ap_cursor_free(&x->cursor);
     ap_plasticity_free(&x->plasticity);
     ap_integrate_free(&x->g);
     ap_noise_free(&x->noise);
@@ -160,7 +162,7 @@ static enum ap_code too_many(struct ap_err *e, struct ap_sim *x, const struct ap
 /* ---- one presentation ------------------------------------------------------------------------------ */
 
 /* Clamped populations: from where they are now towards the new pattern. Returns the pattern's number. */
-static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, uint64_t shown)
+static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, uint64_t shown, bool restart)
 {
     struct ap_circuit *c = x->c;
     uint64_t index = shown;
@@ -176,6 +178,8 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
             index = ap_stimulus_index(&c->stim[b->stim[p]], b->order, (uint64_t)(b - x->spec->block), shown);
             break;
         }
+    if (ap_cursor_begin(&x->cursor, b, restart)) /* a round of its own each time, as what is fresh goes on */
+        index = shown * c->stim[x->cursor.now].count + ap_cursor_place(&x->cursor);
     for (int p = 0; p < c->n_pop; p++) {
         const struct ap_pop *pop = &c->pop[p];
         double *from = x->rhs.clamp_from + pop->rate, *to = x->rhs.clamp_to + pop->rate;
@@ -217,12 +221,19 @@ static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, doubl
     x->rhs.drifts = false; /* the weights have caught up */
 }
 
+/* What is averaged over a presentation takes in the step that was made. */
+static void average(struct ap_sim *x, bool adaptive)
+{
+    ap_record_step(&x->recorder, x->g.t - x->g.t_before, adaptive);
+    ap_cursor_step(&x->cursor, x->rhs.rate, x->g.t_before, x->g.t, adaptive);
+}
+
 /* Steps up to `stop`; fields of the right-hand side are those of now. */
 static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k,
                             double stop, int64_t *steps)
 {
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
-    bool averages = ap_record_averages(&x->recorder);
+    bool averages = x->cursor.now >= 0 || ap_record_averages(&x->recorder);
     if (held && adaptive)
         ap_plasticity_begin(&x->plasticity, x->g.t);
     for (; x->g.t < stop; (*steps)++) {
@@ -236,7 +247,7 @@ static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_
         double h = x->g.t - x->g.t_before;
         if (!adaptive) { /* Euler: the fields are still those at the beginning of the step */
             if (averages)
-                ap_record_step(&x->recorder, h, false);
+                average(x, false);
             if (held)
                 ap_rhs_signals(&x->rhs);
         }
@@ -246,7 +257,7 @@ static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_
         if (adaptive && (held || averages)) {
             ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
             if (averages)
-                ap_record_step(&x->recorder, h, true);
+                average(x, true);
             if (held)
                 ap_plasticity_step(&x->plasticity, x->g.t, h);
         }
@@ -261,7 +272,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     if (k == 0 && b->restart)
         x->shown[block] = 0;
     enum ap_profile_part part = ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
-    uint64_t pattern = set_patterns(x, b, x->shown[block]++);
+    uint64_t pattern = set_patterns(x, b, x->shown[block]++, k == 0 && b->restart);
     x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
     if (x->rhs.noise)
         ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
@@ -275,6 +286,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     if (x->watch)
         ap_analysis_begin(x->watch);
     AP_TRY(ap_record_begin(e, &x->recorder, b, k));
+    ap_cursor_edge(&x->cursor, x->rhs.rate);
     AP_TRY(ap_integrate_begin(e, &x->g));
     int64_t steps = 0;
     while (x->g.t < b->duration) { /* from edge to edge of interventions */
@@ -282,6 +294,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
             enter_stretch(x, b, x->g.t);
             ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
             ap_record_edge(&x->recorder);
+            ap_cursor_edge(&x->cursor, x->rhs.rate);
             AP_TRY(ap_integrate_restart(e, &x->g));
         }
         AP_TRY(advance(e, x, b, k, ap_intervene_edge(&x->rhs.act, b, x->g.t), &steps));
@@ -298,8 +311,10 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
                    x->c->pop[p].n * sizeof(double));
     if (x->rhs.noise)
         ap_noise_finish(&x->noise, b->duration);
+    ap_cursor_end(&x->cursor, b->duration);
     const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k, pattern, x->time, b->duration};
     AP_TRY(ap_record_end(e, &x->recorder, &shown, x->presentation));
+    ap_cursor_move(&x->cursor);
     x->time += b->duration;
     x->presentation++;
     return AP_OK;
@@ -325,5 +340,8 @@ struct ap_hash ap_sim_digest(const struct ap_sim *x)
     ap_hash_add(&h, x->g.y, x->c->n_state * sizeof(double));
     ap_hash_add(&h, x->c->weights, x->c->n_weights * sizeof(double));
     ap_hash_add(&h, x->clamp, x->c->n_rate * sizeof(double));
+    for (int i = 0; i < x->c->n_stim; i++)
+        if (x->c->stim[i].stim->p.read)
+            ap_hash_add(&h, &x->cursor.state[i], sizeof *x->cursor.state);
     return h;
 }

@@ -2,6 +2,7 @@
 #ifndef AP_SIM_H
 #define AP_SIM_H
 
+#include "cursor.h"
 #include "hash.h"
 #include "integrate.h"
 #include "plasticity.h"
@@ -14,6 +15,7 @@ struct ap_sim {
     struct ap_noise noise;
     struct ap_integrator g;
     struct ap_plasticity plasticity;
+    struct ap_cursor cursor;
     struct ap_recorder recorder;
     struct ap_analysis *watch; /* told when a presentation begins; NULL: nobody */
     double *clamp;             /* [n_rate] clamped potentials at the end of the last presentation */
@@ -37,7 +39,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
 /* With coupled weights: copies them from the state into the circuit, for saving. */
 void ap_sim_settle(struct ap_sim *x);
 
-/* Digest of potentials, weights, low-passed products and clamped potentials. */
+/* Digest of potentials, weights, low-passed products, clamped potentials and cursors. */
 struct ap_hash ap_sim_digest(const struct ap_sim *x);
 
 uint64_t ap_sim_presentations(const struct ap_spec *s);

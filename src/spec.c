@@ -27,6 +27,8 @@ static const struct ap_key HEAD_KEYS[] = {
     {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_REQUIRED, 0, 0, NULL, "of the circuit"},
     {"about", AP_KEY_TEXT, AP_DIM_NONE, OF(about), "", 0, 0, NULL, "one line on the experiment"},
     {"seed", AP_KEY_INTEGER, AP_DIM_NONE, OF(seed), "1", 0, INFINITY, NULL, "of all random numbers"},
+    {"replicates", AP_KEY_NODE, AP_DIM_NONE, OF(replicates), AP_ABSENT, 0, 0, NULL,
+     "how many seeds from `seed` on, or the list of them: each is a run of its own"},
 };
 #undef OF
 #define ROOT(i) offsetof(struct root_keys, node) + (i) * sizeof(struct ap_node *)
@@ -211,6 +213,54 @@ static void set_folder(struct ap_spec *s, const char *path)
         snprintf(s->folder, sizeof s->folder, ".");
 }
 
+/* A number of seeds, or their list. One run is what a file without the key says, so 1 is left out of the canonical form. */
+static enum ap_code read_replicates(struct ap_err *e, struct ap_spec *s)
+{
+    const struct ap_node *n = s->replicates;
+    if (!n)
+        return AP_OK;
+    const char *what = "replicates", *example = "for example `replicates: 5`, or `replicates: [1, 2, 3]`";
+    bool list = n->kind == AP_NODE_LIST;
+    int64_t count = n->n;
+    if (n->kind == AP_NODE_MAP)
+        return ap_err_add(e, AP_EUSAGE, &n->at, example, "%s: found a map, expected a number or a list",
+                          what);
+    if (!list)
+        AP_TRY(ap_unit_integer(e, &n->at, what, n->text, 1, AP_SPEC_REPLICATES, &count));
+    if (count == 0 || count > AP_SPEC_REPLICATES)
+        return ap_err_add(e, AP_EUSAGE, &n->at, example, "%s: found %d seeds, expected 1 to %d", what, n->n,
+                          AP_SPEC_REPLICATES);
+    if (!list && count == 1) {
+        ap_yamlin_drop(s->tree.root, "replicates");
+        return AP_OK;
+    }
+    if (!list && s->seed > INT64_MAX - AP_SPEC_REPLICATES)
+        return ap_err_add(e, AP_EUSAGE, &n->at, "begin with a smaller `seed`, or list the seeds",
+                          "%s: %lld seeds from %lld on are too large", what, (long long)count,
+                          (long long)s->seed);
+    s->replicate = ap_mem_arena_take(e, &s->tree.arena, (size_t)count, sizeof *s->replicate);
+    if (!s->replicate)
+        return AP_EMEMORY;
+    enum ap_code code = AP_OK;
+    for (int i = 0; i < count; i++) {
+        const struct ap_node *one = list ? n->child[i] : NULL;
+        s->replicate[i] = s->seed + (list ? 0 : i);
+        if (one && (ap_schema_expect(e, one, what, AP_NODE_SCALAR) != AP_OK ||
+                    ap_unit_integer(e, &one->at, what, one->text, 0, INT64_MAX, &s->replicate[i]) != AP_OK)) {
+            code = AP_EUSAGE;
+            continue;
+        }
+        for (int k = 0; one && k < i; k++)
+            if (s->replicate[k] == s->replicate[i])
+                code = ap_err_add(e, AP_EUSAGE, &one->at, "each seed is one run",
+                                  "%s: the seed %lld stands there twice", what, (long long)s->replicate[i]);
+    }
+    if (code != AP_OK)
+        return code;
+    s->n_replicate = (int)count;
+    return AP_OK;
+}
+
 /* Everything is read even after an error, so that one run shows all errors; but a part that needs what an earlier part
  * could not give is left out, so that one mistake is one message. */
 static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
@@ -240,6 +290,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     enum ap_code one = ap_schema_read(e, &s->tree, s->tree.root, "circuit", sets, 2);
     code = one != AP_OK ? one : code;
     s->physical = k.potential == 1;
+    one = one == AP_OK ? read_replicates(e, s) : AP_OK;
+    code = one != AP_OK ? one : code;
     one = ap_cell_read(e, s);
     code = one != AP_OK ? one : code;
     if (expanded) {

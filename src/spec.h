@@ -6,7 +6,7 @@
 #include "registry.h"
 #include "transfer.h"
 
-enum { AP_SPEC_POPS = 256 }; /* populations of a circuit at most */
+enum { AP_SPEC_POPS = 256, AP_SPEC_REPLICATES = 256 }; /* populations, replicates at most */
 
 /* ---- cells and populations ------------------------------------------------------------------------ */
 
@@ -117,6 +117,11 @@ struct ap_stim_params {
     int input_pop; /* resolved */
     const struct ap_transfer_row *network_row;
     double network_param[AP_TRANSFER_PARAMS];
+    const char *read; /* cursor: the cell that moves it; NULL: the stimulus is none */
+    int64_t positions, start, timeout;
+    double step, midpoint, from;
+    int read_pop; /* resolved */
+    int64_t read_cell;
 };
 
 struct ap_stim_spec {
@@ -261,6 +266,9 @@ struct ap_spec {
     int64_t version;
     const char *name, *about;
     int64_t seed;
+    struct ap_node *replicates; /* as written; NULL: one run */
+    int64_t *replicate;         /* [n_replicate] seeds, each a run of its own */
+    int n_replicate;
     bool physical; /* potentials in mV */
     struct ap_cell_spec *cell;
     int n_cell;

@@ -99,6 +99,34 @@ static void random_pattern(const struct ap_stimulus *st, uint64_t index, double 
                      out);
 }
 
+/* ---- cursor ----------------------------------------------------------------------------------------- */
+
+static const struct ap_key CURSOR_KEYS[] = {
+    {"read", AP_KEY_TEXT, AP_DIM_NONE, OF(read), AP_REQUIRED, 0, 0, NULL,
+     "the cell whose rate moves the cursor: a population of one cell, or population[i:i+1]"},
+    {"positions", AP_KEY_INTEGER, AP_DIM_NONE, OF(positions), "7", 2, 1e6, NULL,
+     "places, each with a pattern of its own; showing the last one is a hit"},
+    {"range", AP_KEY_PAIR, AP_DIM_NONE, OF(range), "[0, 1]", 0, 0, NULL,
+     "values of the patterns are drawn uniformly from [low, high]"},
+    {"gain", AP_KEY_NUMBER, AP_DIM_NONE, OF(step), "1", -1e6, 1e6, NULL,
+     "positions that a presentation moves the cursor by for a mean rate of 1 above the midpoint"},
+    {"midpoint", AP_KEY_NUMBER, AP_DIM_NONE, OF(midpoint), "0.5", -1e6, 1e6, NULL,
+     "rate at which the cursor stands still"},
+    {"from", AP_KEY_NUMBER, AP_DIM_TIME, OF(from), "0 ms", 0, 1e9, NULL,
+     "within each presentation; the mean is taken from then to its end"},
+    {"start", AP_KEY_INTEGER, AP_DIM_NONE, OF(start), "0", 0, 1e6, NULL,
+     "position at which a trial begins, counted from 0"},
+    {"timeout", AP_KEY_INTEGER, AP_DIM_NONE, OF(timeout), "0", 0, 1e12, NULL,
+     "presentations after which a trial ends without a hit; 0: never"},
+};
+
+static enum ap_code cursor_open(struct ap_err *e, struct ap_stimulus *st)
+{
+    (void)e;
+    st->count = (uint64_t)params(st)->positions;
+    return AP_OK;
+}
+
 /* ---- teacher network -------------------------------------------------------------------------------- */
 
 static const struct ap_key TEACHER_KEYS[] = {
@@ -253,6 +281,12 @@ static const struct ap_stimulus_row STIMULI[] = {
      false,
      random_open,
      random_pattern},
+    {{"cursor", "closed loop: random patterns, one per position of a cursor that a cell of the circuit moves",
+      "rate", "Francioni et al. 2026", CURSOR_KEYS, N(CURSOR_KEYS)},
+     false,
+     false,
+     cursor_open,
+     random_pattern},
     {{"teacher",
       "a fixed random network with one hidden layer maps the pattern of another stimulus: k21 W21 phi(k10 "
       "W10 r)",
@@ -289,14 +323,15 @@ static enum ap_code check_inverse(struct ap_err *e, const struct ap_stimulus *st
     const char *kind = st->stim->row->row.name;
     if (st->stim->as == 1)
         return AP_OK;
-    if (strcmp(kind, "random") == 0)
+    bool drawn = strcmp(kind, "random") == 0 || st->stim->p.read;
+    if (drawn)
         low = params(st)->range[0], high = params(st)->range[1];
     else if (strcmp(kind, "labels") == 0)
         low = params(st)->off, high = params(st)->on;
     else if (strcmp(kind, "images") == 0)
         high = params(st)->scale;
     double inner = low + 1e-9 * (high - low), outer = high - 1e-9 * (high - low);
-    if (strcmp(kind, "random") != 0)
+    if (!drawn)
         inner = low, outer = high; /* drawn values lie inside the range, set ones at its ends */
     for (uint64_t i = 0; strcmp(kind, "patterns") == 0 && i < st->count * st->n; i++) {
         inner = i == 0 || st->table[i] < inner ? st->table[i] : inner;

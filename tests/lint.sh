@@ -44,14 +44,14 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent factor intervene
+10 noise afferent factor intervene cursor
 11 rhs
 12 stage tangent hierarchy vec integrate plasticity analysis adjoint
 13 runlog
 14 record series residual export
 15 sim manifest figure
-16 drawing checkpoint
-17 run info errortable
+16 drawing checkpoint summary
+17 run replicates info errortable
 18 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'

@@ -102,6 +102,11 @@ check "a probe of a matrix without rule" says "has no plasticity rule" 2 \
 "$APICAL" errors "$work/run" --out "$work/d" --no-figures >"$scratch" 2>&1
 check "a run is repeated to its digest" grep -qx "digest $digest, that of the run" "$scratch"
 check "with the same numbers" cmp -s "$work/a/errors.csv" "$work/d/errors.csv"
+loop=$("$APICAL" run circuits/neurofeedback.yaml --out "$work/loop" --progress none --no-figures \
+    --set schedule.listening.presentations=1 --set schedule.fitting.presentations=1 --set schedule.baseline.presentations=5 \
+    --set schedule.training.presentations=9 2>"$scratch" | sed -n 's/^digest //p')
+"$APICAL" errors "$work/loop" --no-adjoint --out "$work/k" --no-figures >"$scratch" 2>&1
+check "so is one whose cursor chooses the patterns" grep -qx "digest ${loop:-none}, that of the run" "$scratch"
 "$APICAL" errors "$work/run" --set seed=6 --out "$work/e" --no-figures >"$scratch" 2>&1
 check "overrides are another run" grep -q "warning: $work/run has the digest $digest" "$scratch"
 check "a run's final weights, in its last block with teacher" says "of 2 analysed, of 2" 0 \

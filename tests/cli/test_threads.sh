@@ -18,12 +18,17 @@ for circuit in circuits/*.yaml; do
         *regression*) n=8 ;;
         *) n=6 ;;
     esac
+    set --
+    case "$circuit" in *neurofeedback*) # straight into the closed loop
+        n=12
+        set -- --set schedule.listening.presentations=1 --set schedule.fitting.presentations=1 \
+            --set schedule.baseline.presentations=2 ;; esac
     counts="1 2 3 4 8"
     case "$APICAL" in */asan/* | */coverage/*) n=2 counts="1 3" ;; esac # ten times slower there
-    reference=$(digest "$circuit" $n)
+    reference=$(digest "$circuit" $n "$@")
     for threads in $counts; do
         check "$circuit, $threads threads" same "$reference" \
-            "$(digest "$circuit" $n --threads $threads --set integrator.thread-work=1)"
+            "$(digest "$circuit" $n --threads $threads --set integrator.thread-work=1 "$@")"
     done
     check "$circuit, coupled weights, 1 and 4 threads" same \
         "$(digest "$circuit" 1 --threads 1 --set integrator.thread-work=1 --set integrator.weights=coupled)" \

@@ -689,10 +689,12 @@ static void random_panel(struct ap_axes_panel *p, const double *values, struct a
         refs[i] = (struct ap_axes_reference){random_value(), random_text(), below(2)};
         spans[i] = (struct ap_axes_span){random_value(), random_value(), random_text()};
         markers[i] = (struct ap_axes_marker){random_value(), random_text()};
+        bool band = !below(3);
         series[i] = (struct ap_axes_series){.name = random_text(),
                                             .x = below(2) ? values : NULL,
                                             .y = values + below(100),
-                                            .spread = below(3) ? NULL : values,
+                                            .low = band ? values : NULL,
+                                            .high = band ? values + below(100) : NULL,
                                             .n = (size_t)below(800),
                                             .style = (enum ap_axes_style)below(4),
                                             .width = random_value()};

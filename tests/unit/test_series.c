@@ -112,12 +112,29 @@ static void test_limits(void **unused)
     assert_true(ap_series_limits((const double[]){9}, 1, &low, &high) && low == 9 && high == 9);
 }
 
+static void test_median_and_range(void **unused)
+{
+    (void)unused;
+    double median, low, high, five[] = {3, -1, 7, 2, 2.5}, four[] = {4, 1, 3, 2};
+    assert_int_equal(ap_series_median(five, 5, &median, &low, &high), 5);
+    assert_true(median == 2.5 && low == -1 && high == 7);
+    assert_int_equal(ap_series_median(four, 4, &median, &low, &high), 4);
+    assert_true(median == 2.5 && low == 1 && high == 4);
+    double holes[] = {NAN, 5, INFINITY, 1, NAN, 2};
+    assert_int_equal(ap_series_median(holes, 6, &median, &low, &high), 3);
+    assert_true(median == 2 && low == 1 && high == 5);
+    double none[] = {NAN};
+    assert_int_equal(ap_series_median(none, 1, &median, &low, &high), 0);
+    assert_true(isnan(median) && isnan(low) && isnan(high));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_last_pass_without_gap),
         cmocka_unit_test(test_what_was_not_recorded),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_median_and_range),
     };
     return cmocka_run_group_tests(tests, begin, finish);
 }

@@ -182,6 +182,10 @@ static enum ap_code bdf_create(struct ap_err *e, struct ap_integrator *g)
     if (!k->linear || CVodeSetLinearSolver(k->memory, k->linear, NULL) != CV_SUCCESS ||
         CVodeSetJacTimes(k->memory, jacobian_setup, jacobian_times) != CV_SUCCESS)
         return refused(e, g, "attach the Krylov solver");
+    /* What the pass leaves out it leaves to Newton's iteration, whose every step costs a right-hand side: it may end at a
+     * third of the local error instead of a tenth. Measured at the size of MNIST: a sixth fewer evaluations, errors alike. */
+    if (pass && CVodeSetNonlinConvCoef(k->memory, 0.3) != CV_SUCCESS)
+        return refused(e, g, "set the end of Newton's iteration");
     /* Krylov's tolerance is for the plain norm over all elements; ours is per part: scale by the smallest part. */
     size_t least = g->rhs->c->n_state;
     for (int i = 0; i < g->rhs->c->n_part; i++)

@@ -4,13 +4,16 @@
  * Out:  x with (1 - gamma L) x = b, where L is the Jacobian without what populations later in the order send to earlier.
  * Invariants:
  *   1. Within a neuron, compartments and nudging are solved together.
- *   2. Each output element is written by one task from a fixed order of operations.
+ *   2. Following a step is the first-order expansion of its last evaluation; what is clamped does not move, t being the same.
+ *   3. Each output element is written by one task from a fixed order of operations.
  * Never: is used with coupled weights.
  * Test: tests/unit/test_hierarchy.c */
 #include "hierarchy.h"
 #include "stage.h"
+#include "synapse.h"
 #include "tangent.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { FAR = 1000, MOST = 16 }; /* compartments of a cell */
@@ -45,11 +48,15 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
 {
     const struct ap_circuit *c = rhs->c;
     *h = (struct ap_hierarchy){.rhs = rhs};
-    if (!(h->work = ap_mem_array(e, c->n_state, sizeof *h->work, "integrator")))
+    h->work = ap_mem_array(e, c->n_state, sizeof *h->work, "integrator");
+    h->x = ap_mem_array(e, c->n_state, sizeof *h->x, "integrator");
+    h->rate = ap_mem_array(e, c->n_rate, sizeof *h->rate, "integrator");
+    if (!h->work || !h->x || !h->rate)
         return AP_EMEMORY;
     int distance[AP_SPEC_POPS], key[AP_SPEC_POPS];
     find_distances(c, distance);
     for (int p = 0; p < c->n_pop; p++) {
+        h->place[p] = -1;
         if (c->pop[p].clamped)
             continue;
         key[p] = 2 * distance[p] + is_nudged(c, p);
@@ -59,6 +66,7 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
         h->order[at] = p;
     }
     for (int o = 0; o < h->n; o++) {
+        h->place[h->order[o]] = o;
         h->first[o] = c->n_task;
         for (int k = c->n_task - 1; k >= 0; k--)
             if (c->task[k].pop == h->order[o]) {
@@ -72,6 +80,8 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
 void ap_hierarchy_free(struct ap_hierarchy *h)
 {
     ap_mem_free(h->work);
+    ap_mem_free(h->x);
+    ap_mem_free(h->rate);
     *h = (struct ap_hierarchy){0};
 }
 
@@ -188,5 +198,84 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
             if (c->proj[k].pre == h->order[o])
                 ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
     }
+    memcpy(h->x, x, c->n_state * sizeof *x);
+    h->evaluations = r->evaluations;
     ap_profile_enter(r->profile, part);
+}
+
+/* ---- after a step ----------------------------------------------------------------------------------- */
+
+/* Whether y is where the last pass led from the last evaluation, and nothing has happened since. */
+static bool arrived(const struct ap_hierarchy *h, double t, const double *y)
+{
+    const struct ap_rhs *r = h->rhs;
+    if (h->evaluations != r->evaluations || r->at != t || r->act.any)
+        return false;
+    for (int o = 0; o < h->n; o++) {
+        const struct ap_pop *p = &r->c->pop[h->order[o]];
+        for (int k = 0; k < p->n_comp; k++)
+            for (size_t i = 0; p->comp[k].kind == AP_COMP_DYNAMIC && i < p->n; i++) {
+                double there = r->v[p->comp[k].value + i], now = y[p->comp[k].state + i];
+                if (!(fabs(now - (there + h->x[p->comp[k].state + i])) <= 1e-12 * (1 + fabs(now))))
+                    return false;
+            }
+    }
+    return true;
+}
+
+/* Sums of one task: what came from below by the pass, what returns by the change of rates. */
+static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    for (int o = 0; o < p->n_comp; o++) {
+        const struct ap_comp *m = &p->comp[p->cell->order[o]];
+        double *in = r->input + m->value;
+        for (size_t i = t->first; i < t->last; i++)
+            in[i] += r->dinput[m->value + i];
+        for (int s = 0; s < m->n_sum; s++) {
+            const struct ap_proj *q = &r->c->proj[m->sum[s]];
+            if (h->place[q->pre] < h->place[t->pop]) /* clamped, or in the pass */
+                continue;
+            const double *dx = ap_stage_sent(r, m->sum[s], r->dv, r->drate, true), *w = r->w[m->sum[s]];
+            if (q->spec->connect == AP_CONNECT_DENSE)
+                ap_synapse_product(t->last - t->first, q->cols, w + t->first * q->cols, dx, 1, in + t->first);
+            else
+                for (size_t i = t->first; i < t->last; i++)
+                    in[i] += w[i] * dx[i];
+        }
+        if (m->kind == AP_COMP_INSTANTANEOUS)
+            ap_stage_compose(r, t->pop, p->cell->order[o], t->first, t->last, r->input, false, r->v);
+    }
+}
+
+bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_circuit *c = r->c;
+    if (!arrived(h, t, y))
+        return false;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_SUMS);
+    double decay[AP_SPEC_POPS];
+    ap_stage_decay(r, t, decay);
+    memcpy(h->rate, r->rate, c->n_rate * sizeof *r->rate);
+    memcpy(r->dv, r->v, c->n_value * sizeof *r->dv);
+#pragma omp parallel if (c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < c->n_task; k++)
+            ap_stage_rates(r, &c->task[k], y, decay);
+#pragma omp single
+        {
+            for (size_t i = 0; i < c->n_rate; i++)
+                r->drate[i] = r->rate[i] - h->rate[i];
+            for (size_t i = 0; i < c->n_value; i++)
+                r->dv[i] = r->v[i] - r->dv[i];
+        }
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < c->n_task; k++)
+            follow_sums(h, &c->task[k]);
+    }
+    ap_profile_enter(r->profile, part);
+    return true;
 }

@@ -14,7 +14,10 @@ struct ap_hierarchy {
     struct ap_rhs *rhs;
     int n, order[AP_SPEC_POPS];                  /* populations with a state, from below */
     int first[AP_SPEC_POPS], last[AP_SPEC_POPS]; /* [n] their tasks */
-    double *work;                                /* [n_state] */
+    int place[AP_SPEC_POPS];                     /* [n_pop] in that order; -1: no state */
+    double *work, *x;                            /* [n_state] x: what the last pass found */
+    double *rate;                                /* [n_rate] */
+    long evaluations;                            /* of the right-hand side before the last pass */
 };
 
 enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct ap_rhs *rhs);
@@ -22,5 +25,10 @@ void ap_hierarchy_free(struct ap_hierarchy *h);
 
 /* x [n_state], about (1 - gamma J)^-1 b, J at the linearised point; held weights only. */
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
+
+/* Fields at (t, y), the end of a step, from those of its last evaluation: Newton's last correction was y minus the state
+ * there, and what it sent upwards is known from the pass that found it; only what returns is summed again. The error is
+ * of second order in the correction. False: these are not the fields of such a moment, nothing was done. */
+bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y);
 
 #endif

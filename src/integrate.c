@@ -371,6 +371,13 @@ enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t
     return g->row->at(e, g, t, out);
 }
 
+void ap_integrate_fields(struct ap_integrator *g)
+{
+    struct cvode *k = g->row->adaptive ? g->own : NULL;
+    if (!k || !k->hierarchy.rhs || !ap_hierarchy_follow(&k->hierarchy, g->t, g->y))
+        ap_rhs_eval(g->rhs, g->t, g->y, NULL);
+}
+
 struct ap_integrate_stats ap_integrate_stats(const struct ap_integrator *g)
 {
     const struct cvode *k = g->row->adaptive ? g->own : NULL;

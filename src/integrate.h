@@ -43,6 +43,9 @@ enum ap_code ap_integrate_restart(struct ap_err *e, struct ap_integrator *g);
 /* One accepted step, not beyond `stop`. Afterwards g->t, g->t_before, g->y hold. AP_ENUMERIC names what failed. */
 enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double stop);
 
+/* After a step: fields of the right-hand side at g->t. */
+void ap_integrate_fields(struct ap_integrator *g);
+
 /* The state at a time within the last step, interpolated; does not disturb the integration. */
 enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t, double *out);
 

@@ -20,8 +20,7 @@
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c)
 {
     *r = (struct ap_rhs){.c = c};
-    size_t doubles =
-        4 * c->n_value + 6 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 2 * c->n_value + 64;
+    size_t doubles = 8 * c->n_value + 7 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 64;
     r->block = ap_mem_array(e, doubles, sizeof *r->block, "fields");
     r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
     r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
@@ -35,13 +34,21 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         double **array;
         size_t n;
     } arrays[] = {
-        {&r->v, c->n_value},        {&r->input, c->n_value},
-        {&r->dv, c->n_value},       {&r->dinput, c->n_value},
-        {&r->rate, c->n_rate},      {&r->slope, c->n_rate},
-        {&r->drate, c->n_rate},     {&r->clamp_from, c->n_rate},
-        {&r->clamp_to, c->n_rate},  {&r->clamp_tau, (size_t)c->n_pop},
-        {&r->signal, c->n_signal},  {&r->dsignal, c->n_signal},
-        {&r->scratch, c->n_signal}, {&r->drift, c->n_value},
+        {&r->v, c->n_value},
+        {&r->input, c->n_value},
+        {&r->dv, c->n_value},
+        {&r->dinput, c->n_value},
+        {&r->rate, c->n_rate},
+        {&r->slope, c->n_rate},
+        {&r->drate, c->n_rate},
+        {&r->clamp_from, c->n_rate},
+        {&r->clamp_to, c->n_rate},
+        {&r->clamp_tau, (size_t)c->n_pop},
+        {&r->signal, c->n_signal},
+        {&r->dsignal, c->n_signal},
+        {&r->scratch, c->n_signal},
+        {&r->drift, c->n_value},
+        {&r->kept, 2 * c->n_value + c->n_rate},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].array = next;
@@ -84,6 +91,25 @@ void ap_rhs_signals(struct ap_rhs *r)
 {
     for (int i = 0; i < r->c->n_proj; i++)
         ap_stage_signals(r, i);
+}
+
+static void copy_fields(struct ap_rhs *r, bool keep)
+{
+    double *const fields[] = {r->v, r->input, r->rate};
+    const size_t sizes[] = {r->c->n_value, r->c->n_value, r->c->n_rate};
+    double *kept = r->kept;
+    for (int k = 0; k < 3; kept += sizes[k++])
+        memcpy(keep ? kept : fields[k], keep ? fields[k] : kept, sizes[k] * sizeof *kept);
+}
+
+void ap_rhs_keep(struct ap_rhs *r)
+{
+    copy_fields(r, true);
+}
+
+void ap_rhs_back(struct ap_rhs *r)
+{
+    copy_fields(r, false);
 }
 
 /* ---- a presentation ---------------------------------------------------------------------------------------- */
@@ -170,6 +196,7 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     r->evaluations++;
+    r->at = t;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_RATES);
     ap_stage_bind(r, y);
     ap_stage_decay(r, t, decay);

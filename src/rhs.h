@@ -41,8 +41,10 @@ struct ap_rhs {
     double *dv, *dinput, *drate, *dsignal;
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
     bool frozen;           /* w and d are set by the owner, the state holds potentials alone */
+    double at;             /* ms: time of the last evaluation */
     long evaluations, products;
     struct ap_profile *profile; /* of the run; NULL: not measured */
+    double *kept;               /* [2 n_value + n_rate] fields laid aside */
     double *block;              /* all arrays above in one allocation */
 };
 
@@ -51,6 +53,10 @@ void ap_rhs_free(struct ap_rhs *r);
 
 /* Fields v, input, rate at (t, y); dy = NULL: nothing else. */
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
+
+/* Lays the fields aside, and takes them back: what happens in between leaves no trace. */
+void ap_rhs_keep(struct ap_rhs *r);
+void ap_rhs_back(struct ap_rhs *r);
 
 /* A presentation begins: clamp_from, clamp_to, clamp_tau and now are set; plastic [n_proj]: whose rules act at some time. */
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic);

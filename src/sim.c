@@ -251,11 +251,15 @@ static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_
             if (held)
                 ap_rhs_signals(&x->rhs);
         }
+        if (adaptive && (held || averages)) {
+            ap_integrate_fields(&x->g);
+            ap_rhs_keep(&x->rhs); /* samples within the step look elsewhere */
+        }
         AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
         if (!adaptive && held)
             ap_plasticity_euler(&x->plasticity, x->g.t, h);
         if (adaptive && (held || averages)) {
-            ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
+            ap_rhs_back(&x->rhs);
             if (averages)
                 average(x, true);
             if (held)

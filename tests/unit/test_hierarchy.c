@@ -85,11 +85,64 @@ static void test_same_run(void **state)
     }
 }
 
+/* Distance of the followed fields from those of an evaluation there, the last correction being of size `size`. */
+static double followed(const char *circuit, double size)
+{
+    struct harness h;
+    harness_open_file(&h, circuit, NULL, 0);
+    struct ap_rhs *r = &h.x.rhs;
+    const struct ap_circuit *c = h.x.c;
+    struct ap_hierarchy k;
+    assert_int_equal(ap_hierarchy_init(NULL, &k, r), AP_OK);
+    ap_intervene_set(&r->act, &h.s->block[0], 0);
+    r->now = (struct ap_presentation){10, true, false, r->act.plastic};
+    size_t n = c->n_state;
+    double *y = malloc((4 * n + 2 * c->n_value) * sizeof *y), *b = y + n, *x = b + n, *dy = x + n,
+           *v = dy + n;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = draw(i);
+        b[i] = size * draw(5000000 + i);
+    }
+    ap_rhs_eval(r, 1.5, y, dy);
+    ap_tangent_linearise(r, 1.5, y);
+    ap_hierarchy_solve(&k, 0.3, b, x);
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+    assert_false(ap_hierarchy_follow(&k, 1.6, y)); /* another time */
+    y[0] += 1e-6;
+    assert_false(ap_hierarchy_follow(&k, 1.5, y)); /* not where the pass led */
+    y[0] -= 1e-6;
+    assert_true(ap_hierarchy_follow(&k, 1.5, y));
+    memcpy(v, r->v, c->n_value * sizeof *v);
+    ap_rhs_eval(r, 1.5, y, NULL);
+    assert_false(ap_hierarchy_follow(&k, 1.5, y)); /* an evaluation came between */
+    double error = 0;
+    for (size_t i = 0; i < c->n_value; i++)
+        error = fmax(error, fabs(v[i] - r->v[i]));
+    free(y);
+    ap_hierarchy_free(&k);
+    harness_close(&h);
+    return error;
+}
+
+static void test_follow(void **state)
+{
+    (void)state;
+    const char *const circuits[] = {"circuits/association.yaml", "circuits/dynamic_dendrites.yaml",
+                                    "circuits/mnist_small.yaml"};
+    for (size_t i = 0; i < sizeof circuits / sizeof *circuits; i++) {
+        double large = followed(circuits[i], 1e-2), small = followed(circuits[i], 1e-3);
+        assert_true(large < 1e-3);
+        assert_true(small < 0.02 * large || small < 1e-13); /* of second order */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_without_feedback),
         cmocka_unit_test(test_same_run),
+        cmocka_unit_test(test_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -586,6 +586,22 @@ static void test_movable_text(void **unused)
     assert_string_equal(text, ap_spec_text(s));
     ap_mem_free(text);
     ap_spec_free(s);
+    char longest[1024],
+        name[AP_CALL_TEXT] = "/"; /* a dataset with the longest name there may be, and the root folder */
+    memset(name + 1, 'a', sizeof name - 2);
+    snprintf(longest, sizeof longest, "%.*s%s%s", (int)(strstr(FILES, "/a)") - FILES), FILES, name,
+             strstr(FILES, "/a)") + 2);
+    s = ap_spec_parse("/x.yaml", longest, strlen(longest), NULL, 0, e);
+    assert_non_null(s);
+    text = ap_spec_movable_text(e, s);
+    snprintf(longest, sizeof longest, "w.h5, %s)", name);
+    assert_non_null(strstr(text, longest));
+    char path[AP_ERR_PATH];
+    assert_int_equal(ap_spec_path(e, s, "data", path), AP_OK);
+    assert_string_equal(strrchr(path, '/'), "/data");
+    assert_true(strspn(path, "/") == strlen(path) - strlen("data"));
+    ap_mem_free(text);
+    ap_spec_free(s);
     ap_mem_fail_at(1, false);
     assert_null(ap_spec_parse("x.yaml", FILES, strlen(FILES), NULL, 0, e));
     ap_mem_fail_at(0, false);

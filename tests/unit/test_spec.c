@@ -288,6 +288,13 @@ static void test_attenuation(void **unused)
         assert_true(fabs(a - cases[i].expected) < 1e-15);
     }
     ap_spec_free(s);
+    s = good(
+        "version: 1\nname: s\ncells: {lone: {soma: {leak: 0 /ms}}}\n" /* it sums, and nothing flows out */
+        "populations: {i: {cell: clamped, size: 2}, o: {cell: lone, size: 2}}\n"
+        "projections: [{name: p, from: i, to: o/soma, weights: constant(1)}]\n"
+        "stimuli: {s: {of: i, kind: random}}\nschedule: [{name: x, presentations: 1, duration: 1 ms}]\n");
+    assert_true(ap_spec_attenuation(s, ap_spec_population(s, "o"), 0) == 0);
+    ap_spec_free(s);
 }
 
 static void test_selections(void **unused)

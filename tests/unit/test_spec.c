@@ -615,6 +615,29 @@ static void test_movable_text(void **unused)
     ap_err_free(e);
 }
 
+/* As many projections as a list of nodes holds before it grows, and others: none beyond the last is looked at. */
+static void test_movable_text_of_many_projections(void **unused)
+{
+    (void)unused;
+    for (int n = 1; n < 18; n++) {
+        char text[2048];
+        int used = snprintf(
+            text, sizeof text,
+            "version: 1\nname: s\npopulations: {i: {cell: clamped, size: 2}, o: {cell: output, size: "
+            "2}}\nstimuli: {s: {of: i, kind: random}}\n"
+            "schedule: [{name: x, presentations: 1, duration: 1 ms}]\nprojections:\n");
+        for (int k = 0; k < n; k++)
+            used += snprintf(text + used, sizeof text - (size_t)used,
+                             "  - {name: p%d, from: i, to: o/basal, weights: constant(1)}\n", k);
+        struct ap_spec *s = good(text);
+        char *moved = ap_spec_movable_text(NULL, s);
+        assert_non_null(moved);
+        assert_string_equal(moved, ap_spec_text(s));
+        ap_mem_free(moved);
+        ap_spec_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_defaults_of_blocks),
         cmocka_unit_test(test_every_damage_is_an_error_or_none),
         cmocka_unit_test(test_movable_text),
+        cmocka_unit_test(test_movable_text_of_many_projections),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_memory_for_the_simulation),
     };

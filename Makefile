@@ -30,7 +30,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/test_*
 PROPS   := $(patsubst tests/props/%.c,$(OBJ)/tests/%,$(wildcard tests/props/test_*.c))
 Q       := $(if $(V),,@)
 
-.PHONY: builds endurance generated promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
+.PHONY: builds threads mutants endurance generated promises tsan coverage fuzz fuzz-smoke faults kills tests-built all run test data lint asan notebooks plots science bench clean help setup
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -109,6 +109,12 @@ kills: all        ## 1,000 kills at random moments and 10,000 power losses
 
 builds: data      ## the golden digests from gcc and clang, -O0 to -O3, x86-64-v2 to v4, FMA hidden (half an hour)
 	$(Q)sh .ci/setup.sh builds && BUILD=$(BUILD) MAKE="$(MAKE)" sh tests/builds.sh
+
+threads: all data ## every circuit with 1 to 16 threads, and 20 times with 4: not one byte differs
+	$(Q)OMP_WAIT_POLICY=passive APICAL=$(OBJ)/apical sh tests/cli/test_threads.sh long $(BUILD)/promises.log
+
+mutants: data     ## 60 wrong lines in the engine and the readers, one at a time: do the tests notice? (half an hour)
+	$(Q)MAKE="$(MAKE)" OMP_WAIT_POLICY=passive $(PYTHON) tests/mutants.py $(BUILD)/promises.log
 
 endurance: all    ## a million presentations: memory and open files stay as they are
 	$(Q)APICAL=$(OBJ)/apical $(PYTHON) tests/endurance.py $(BUILD)/promises.log

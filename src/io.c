@@ -122,8 +122,12 @@ static int make_folder(const char *path)
 
 /* ---- messages and names ---------------------------------------------------------------------------- */
 
-static const char FREE_SPACE[] =
-    "free some space; `apical resume` goes on with a run from its last checkpoint";
+const char *ap_io_hint(int error)
+{
+    return error == ENOSPC || error == EDQUOT
+               ? "free some space; `apical resume` goes on with a run from its last checkpoint"
+               : NULL;
+}
 
 /* What a message shows of a path, so that the reason behind it is never cut off. */
 enum { SHOWN = 300 };
@@ -135,10 +139,9 @@ static const char *more(const char *path)
 
 static enum ap_code failed(struct ap_err *e, const char *path, const char *doing, const char *hint)
 {
-    if (errno == ENOSPC || errno == EDQUOT)
-        hint = FREE_SPACE;
-    return ap_err_add(e, AP_EIO, NULL, hint, "%.*s%s: cannot %s: %s", SHOWN, path, more(path), doing,
-                      strerror(errno));
+    const char *room = ap_io_hint(errno);
+    return ap_err_add(e, AP_EIO, NULL, room ? room : hint, "%.*s%s: cannot %s: %s", SHOWN, path, more(path),
+                      doing, strerror(errno));
 }
 
 static enum ap_code too_long(struct ap_err *e, const char *path)
@@ -221,8 +224,8 @@ static enum ap_code write_all(struct ap_err *e, int fd, const char *path, const 
     while (size > 0) {
         ssize_t k = write_some(fd, path, p, size);
         if (k < 0)
-            return ap_err_add(e, AP_EIO, NULL, errno == ENOSPC || errno == EDQUOT ? FREE_SPACE : NULL,
-                              "%s: cannot write the last %zu bytes: %s", path, size, strerror(errno));
+            return ap_err_add(e, AP_EIO, NULL, ap_io_hint(errno), "%s: cannot write the last %zu bytes: %s",
+                              path, size, strerror(errno));
         p += k;
         size -= (size_t)k;
     }

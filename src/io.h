@@ -50,6 +50,9 @@ bool ap_io_exists(const char *path);
 /* Removes a file, or a folder that is empty; what is not there is no error. */
 enum ap_code ap_io_remove(struct ap_err *e, const char *path);
 
+/* What helps against the errno `error`, for a message; NULL when that is not known. */
+const char *ap_io_hint(int error);
+
 /* Joins folder and name into out[size]; AP_EIO when it does not fit. */
 enum ap_code ap_io_join(struct ap_err *e, char *out, size_t size, const char *folder, const char *name);
 

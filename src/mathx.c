@@ -7,7 +7,7 @@
  * so compiler, optimisation and CPU cannot change a bit. Needs -ffp-contract=off and no -ffast-math.
  *   2. One static inline core per function serves the scalar and the array: both give the same bits.
  *   3. No branches in a core, so the compiler turns the array loops into vector code.
- *   4. exp, log, tanh within 1 ulp, the others within 2 ulp; monotone from one double to the next.
+ *   4. exp, log, tanh within 1 ulp, the others within 2 ulp, monotone from one double to the next; pow as mathx.h says.
  *   5. CVODE chooses its steps by SUNRpowerR. A program's definition of a name comes before that of a shared library,
  * so the one here is what CVODE calls; pow of the C library has other bits on other CPUs.
  * Never: calls libm (but for fma, which is exact everywhere), sets errno, reads a table.

@@ -18,6 +18,7 @@
 
 #include <hdf5.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -47,20 +48,34 @@ struct ap_sonata {
 /* ---- Errors
  * --------------------------------------------------------------------------------------------------- */
 
-/* The innermost entry of HDF5's error stack says why. */
-static herr_t note_reason(unsigned n, const H5E_error2_t *entry, void *reason)
+struct reason {
+    char text[AP_ERR_TEXT / 2];
+    int error; /* errno, if a system call failed */
+};
+
+/* The innermost entry of HDF5's error stack says why; of a failed system call it also tells time and addresses. */
+static herr_t note_reason(unsigned n, const H5E_error2_t *entry, void *out)
 {
-    if (n == 0 && entry->desc)
-        snprintf(reason, AP_ERR_TEXT / 2, "%s", entry->desc);
+    static const char ERRNO[] = "errno = ", SIZE[] = "total write size = ";
+    struct reason *r = out;
+    if (n > 0 || !entry->desc)
+        return 0;
+    const char *error = strstr(entry->desc, ERRNO), *size = strstr(entry->desc, SIZE);
+    r->error = error ? atoi(error + strlen(ERRNO)) : 0;
+    snprintf(r->text, sizeof r->text, "%s", r->error ? strerror(r->error) : entry->desc);
+    size_t length = strlen(r->text);
+    if (r->error && size)
+        snprintf(r->text + length, sizeof r->text - length, ", for %ld bytes", atol(size + strlen(SIZE)));
     return 0;
 }
 
 static enum ap_code broken(struct ap_err *e, const struct ap_place *at, const char *path, const char *doing,
                            const char *what)
 {
-    char reason[AP_ERR_TEXT / 2] = "no reason given";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_reason, reason);
-    return ap_err_add(e, AP_EIO, at, NULL, "%s: cannot %s %s: %s", path, doing, what, reason);
+    struct reason reason = {.text = "no reason given"};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_reason, &reason);
+    return ap_err_add(e, AP_EIO, at, ap_io_hint(reason.error), "%s: cannot %s %s: %s", path, doing, what,
+                      reason.text);
 }
 
 /* Before all else: HDF5 keeps an error printer per thread; and its clean-up at exit crashes on a file whose

@@ -16,6 +16,16 @@ check() { # name, command...
         echo "FAILED: $name"
     fi
 }
+same_run() { # folder, folder: every file, the manifest but for wall time and threads
+    for name in $(ls -A "$1" "$2" | grep -v : | sort -u); do
+        case $name in
+            manifest.json)
+                for folder in "$1" "$2"; do grep -vE '"(wall_seconds|threads)"' "$folder/$name" >"$work/manifest.${folder##*/}"; done
+                cmp -s "$work/manifest.${1##*/}" "$work/manifest.${2##*/}" || { echo "$name differs"; return 1; } ;;
+            *) cmp -s "$1/$name" "$2/$name" || { echo "$name differs"; return 1; } ;;
+        esac
+    done
+}
 finish() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]

@@ -3,8 +3,8 @@
 . tests/cli/lib.sh
 door=${APICAL%apical}tests/apical-faults
 case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
-steps="31 41 23 67 4"
-case "$APICAL" in */asan/* | */coverage/*) steps="131 171 97 5 20" ;; esac
+steps="31 41 23 67 4 7"
+case "$APICAL" in */asan/* | */coverage/*) steps="131 171 97 5 20 15" ;; esac
 part() { # part, options...
     "$PYTHON" tests/faults/faults.py "$APICAL" "$door" "$@" >"$work/part" 2>&1
     code=$?
@@ -19,6 +19,7 @@ part memory --every "$2"
 part calls --every "$3"
 part kills --count "$4"
 part room --every "$5"
+part disk --every "$6"
 
 says() { # text, exit code, command...
     text=$1 expected=$2

@@ -14,16 +14,6 @@ says() { # text, exit code, command...
     shift
     code "$@" && grep -qF -- "$text" "$work/out"
 }
-same() { # folder, folder: every file, the manifest but for wall time and threads
-    for name in $(ls -A "$1" "$2" | grep -v : | sort -u); do
-        case $name in
-            manifest.json)
-                for folder in "$1" "$2"; do grep -vE '"(wall_seconds|threads)"' "$folder/$name" >"$work/manifest.${folder##*/}"; done
-                cmp -s "$work/manifest.${1##*/}" "$work/manifest.${2##*/}" || { echo "$name differs"; return 1; } ;;
-            *) cmp -s "$1/$name" "$2/$name" || { echo "$name differs"; return 1; } ;;
-        esac
-    done
-}
 # The same program with a door in it (tests/faults/door.c): SIGTERM or SIGKILL as the Nth presentation is written.
 door=${APICAL%apical}tests/apical-faults
 case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
@@ -40,7 +30,7 @@ legs() { # circuit, "options", presentations of each leg: stopped and killed in 
         verb="resume $work/broken --progress none"
     done
     eval "code 0 \"\$APICAL\" $verb" || { cat "$work/out"; return 1; }
-    same "$work/straight" "$work/broken"
+    same_run "$work/straight" "$work/broken"
 }
 quick="--progress none"
 short="$quick --set schedule.self-prediction.presentations=4 --set schedule.learning.presentations=4"
@@ -65,11 +55,11 @@ echo "promise: resume: $passed circuits and settings, each stopped and killed on
 
 # ---- the comparison notices
 rm -rf "$work/other" && cp -r "$work/straight" "$work/other"
-check "it finds equal what is equal" same "$work/straight" "$work/other"
+check "it finds equal what is equal" same_run "$work/straight" "$work/other"
 printf x >>"$work/other/run.log"
-check "it notices a byte" [ "$(same "$work/straight" "$work/other")" = "run.log differs" ]
+check "it notices a byte" [ "$(same_run "$work/straight" "$work/other")" = "run.log differs" ]
 rm "$work/other/run.log"
-check "it notices what is not there" [ "$(same "$work/straight" "$work/other" 2>&1)" = "run.log differs" ]
+check "it notices what is not there" [ "$(same_run "$work/straight" "$work/other" 2>&1)" = "run.log differs" ]
 
 # ---- what is said
 stopped() { # folder, options...: a run that was stopped after three presentations

@@ -6,10 +6,11 @@ Usage: faults.py PROGRAM DOOR PART [--every N] [--count N] [--seed N]
   calls   kill -9 before the Nth system call on a file, which is after the one before
   kills   kill -9 at random moments, up to five in a row
   room    no file may grow beyond so many bytes, HDF5 files included: from 256 bytes upwards until the run succeeds
+  disk    the disk is full: a file system of so many pages, from 2 upwards until the run succeeds; where one may be mounted
 Every time: the right exit code, one line, and a resumed run with the bytes of a run that nothing happened to.
 --every N: only every Nth place (all when absent). The last line is "N passed, N failed".
 """
-import argparse, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
+import argparse, ctypes, os, random, re, resource, shutil, signal, subprocess, sys, tempfile, time
 
 CIRCUITS = {
     "held": """version: 1
@@ -62,7 +63,7 @@ IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2]) + b"abcdefgh"
 p = argparse.ArgumentParser()
 p.add_argument("program")
 p.add_argument("door")
-p.add_argument("part", choices=["io", "memory", "calls", "kills", "room"])
+p.add_argument("part", choices=["io", "memory", "calls", "kills", "room", "disk"])
 p.add_argument("--every", type=int, default=1)
 p.add_argument("--count", type=int, default=200)
 p.add_argument("--seed", type=int, default=1)
@@ -75,7 +76,7 @@ os.environ["ASAN_OPTIONS"] = "exitcode=99:allocator_may_return_null=1"
 work = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 os.chdir(work)
 passed = failed = 0
-faults = runs = 0  # what was done, for the last lines
+faults = runs = kept = 0  # what was done, for the last lines
 QUICK = ["--progress", "none"]
 OFTEN = ["--checkpoint-every", "1e-9"]
 
@@ -250,6 +251,56 @@ def room(name):
         limit = int(limit * (1 + 0.1 * args.every))
 
 
+def small_disk():
+    """A place for a file system of any size, which only this process sees and which ends with it; None where not permitted."""
+    new_namespace = 0x20000  # CLONE_NEWNS
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or ctypes.CDLL(None).unshare(new_namespace) != 0:
+        return None
+    os.mkdir("disk")
+    commands = (["mount", "--make-rprivate", "/"], ["mount", "-t", "tmpfs", "-o", "size=1m", "apical-test", "disk"])
+    return "disk" if all(subprocess.run(c, stderr=subprocess.DEVNULL).returncode == 0 for c in commands) else None
+
+
+def full_disk(name):
+    global faults, kept
+    straight, _, _ = straight_of(name)
+    fresh()
+    os.symlink("disk/out", "out")  # what the others call out lies on the small disk
+    resize = lambda size: subprocess.run(["mount", "-o", "remount,size=%d" % size, "disk"], check=True)
+    page, pages, code = os.sysconf("SC_PAGE_SIZE"), 2, None
+    while code != 0:
+        shutil.rmtree("disk/out", ignore_errors=True)
+        resize(page * pages)
+        what = f"{name}, a disk of {pages} pages:"
+        code, _, stderr = call([program] + run_of(name, "disk/out") + OFTEN)
+        faults += code != 0
+        if code == 0:
+            check(not differences(content("out"), straight), what, "exit 0, but the files differ")
+        elif one_message(what, code, stderr):
+            marks = checkpoints()
+            kept += bool(marks)
+            if os.path.exists("out/circuit.yaml") and os.path.exists("out/manifest.json"):
+                code, _, stderr = call([program, "resume", "disk/out"] + QUICK)  # still full
+                if code != 0:
+                    one_message(what + " resumed", code, stderr)
+                    check(checkpoints() == marks, what, "the checkpoints are no longer those that were")
+            resize(64 << 20)
+            restore(name, straight, what + " then with room")
+        pages += args.every
+    os.unlink("out")
+
+
+def one_message(what, code, stderr):
+    """Exit 3, one line; it names the file and, where data found no room, how many bytes were left."""
+    lines = errors_in(stderr)
+    good = code == 3 and len(lines) == 1 and re.search(r"disk/out\b", lines[0])
+    return check(good and (re.search(r"\b\d+ bytes", lines[0]) or "cannot write" not in lines[0]), what, code, stderr)
+
+
+def checkpoints():
+    return {n: d for n, d in content("out").items() if n.startswith("checkpoint-")} if os.path.isdir("out") else {}
+
+
 def random_kills(name):
     straight, _, _ = straight_of(name)
     global faults, runs
@@ -284,8 +335,11 @@ try:
     for name, text in CIRCUITS.items():
         with open(f"{name}.yaml", "w") as f:
             f.write(text)
+    if args.part == "disk" and not small_disk():
+        print("skipped: no file system may be mounted here, so no disk was filled\n0 passed, 0 failed")
+        sys.exit(0)
     for name in args.circuits.split(","):
-        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills, "room": room}[args.part](name)
+        {"io": io_faults, "memory": memory_faults, "calls": call_kills, "kills": random_kills, "room": room, "disk": full_disk}[args.part](name)
 finally:
     os.chdir("/")
     shutil.rmtree(work, ignore_errors=True)
@@ -294,6 +348,7 @@ print(f"promise: {args.part}{os.environ.get('PROMISE', '')}:", {
     "io": f"{faults} failures, {where} x 8 kinds, circuits {args.circuits}: {failed} wrong",
     "memory": f"{faults} failures, {where}, 7 commands, circuits {args.circuits}: {failed} wrong",
     "room": f"{faults} sizes at which files stop growing, HDF5 among them: {failed} wrong",
+    "disk": f"{faults} sizes of a full disk, {kept} with a checkpoint by then: {failed} wrong",
     "calls": f"{faults} kills, {where}, running and resuming: {failed} differences",
     "kills": f"{faults} kills in {runs} runs: {failed} differences"}[args.part])
 print(f"{passed} passed, {failed} failed")

@@ -15,6 +15,7 @@ faults)
     part release io
     part release calls
     part release room
+    part release disk
     part asan memory
     ;;
 kills)

@@ -219,6 +219,30 @@ static void test_one_to_one_is_the_diagonal(void **unused)
         }
 }
 
+/* A rule that the presentation lists, but that is off for now (a lag, a freeze), changes nothing either. */
+static void test_rules_wait_for_their_turn(void **unused)
+{
+    (void)unused;
+    struct harness h;
+    open_frozen(&h, "");
+    struct ap_plasticity *x = &h.x.plasticity;
+    const struct ap_proj *p = &h.x.c->proj[0];
+    static const bool NONE[2] = {false, false};
+    double w0[IN * OUT];
+    memcpy(w0, p->w, sizeof w0);
+    assert_true(ap_plasticity_acts(x));
+    ap_rhs_begin(&h.x.rhs, h.x.rhs.now.plastic);
+    h.x.rhs.now.plastic = NONE;
+    assert_false(ap_plasticity_acts(x));
+    ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
+    ap_plasticity_begin(x, 0);
+    ap_plasticity_step(x, 1, 1);
+    ap_afferent_fold(&h.x.rhs.afferent);
+    assert_memory_equal(w0, p->w, sizeof w0);
+    ap_plasticity_free(x); /* and once more with all the rest */
+    harness_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_euler_step),
         cmocka_unit_test(test_rules_that_are_off_change_nothing),
         cmocka_unit_test(test_one_to_one_is_the_diagonal),
+        cmocka_unit_test(test_rules_wait_for_their_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,20 +263,22 @@ static void test_forms_of_nudging_agree(void **state)
         char reversal[96];
         double low = -3 + draw((uint64_t)k), high = low + 0.5 + 3 * fabs(draw((uint64_t)k + 100));
         snprintf(reversal, sizeof reversal, "microcircuit.reversal=[%.17g, %.17g]", low, high);
-        const char *conductance[] = {reversal, "microcircuit.nudging=conductance"};
+        const char *sets[] = {reversal, "integrator.weights=held", "microcircuit.nudging=conductance"};
         double dy[2][256], y[256];
         char text[1024];
         const char *hole = strstr(MICRO, "FEEDBACK");
         snprintf(text, sizeof text, "%.*s0 /ms%s", (int)(hole - MICRO), MICRO, hole + 8);
         for (int form = 0; form < 2; form++) {
             struct harness h;
-            harness_open(&h, text, conductance, form ? 2 : 1);
+            harness_open(&h, text, sets, form ? 3 : 2);
             for (size_t i = 0; i < h.x.c->n_state; i++)
                 y[i] = draw((uint64_t)k * 1000 + i);
             h.x.rhs.now = (struct ap_presentation){10, true, false, h.s->block[0].plastic};
             for (size_t i = 0; i < h.x.c->n_rate; i++)
                 h.x.rhs.clamp_to[i] = draw((uint64_t)k * 1000 + 500 + i);
+            dy[form][h.x.c->n_state] = 42; /* the nudged somata are the last of the state */
             ap_rhs_eval(&h.x.rhs, 0, y, dy[form]);
+            assert_true(dy[form][h.x.c->n_state] == 42);
             if (form)
                 for (size_t i = 0; i < h.x.c->n_membrane; i++)
                     assert_true(fabs(dy[0][i] - dy[1][i]) < 1e-12);

@@ -288,6 +288,13 @@ static void test_attenuation(void **unused)
         assert_true(fabs(a - cases[i].expected) < 1e-15);
     }
     ap_spec_free(s);
+    s = good(
+        "version: 1\nname: s\ncells: {lone: {soma: {leak: 0 /ms}}}\n" /* it sums, and nothing flows out */
+        "populations: {i: {cell: clamped, size: 2}, o: {cell: lone, size: 2}}\n"
+        "projections: [{name: p, from: i, to: o/soma, weights: constant(1)}]\n"
+        "stimuli: {s: {of: i, kind: random}}\nschedule: [{name: x, presentations: 1, duration: 1 ms}]\n");
+    assert_true(ap_spec_attenuation(s, ap_spec_population(s, "o"), 0) == 0);
+    ap_spec_free(s);
 }
 
 static void test_selections(void **unused)
@@ -586,10 +593,49 @@ static void test_movable_text(void **unused)
     assert_string_equal(text, ap_spec_text(s));
     ap_mem_free(text);
     ap_spec_free(s);
+    char longest[1024],
+        name[AP_CALL_TEXT] = "/"; /* a dataset with the longest name there may be, and the root folder */
+    memset(name + 1, 'a', sizeof name - 2);
+    snprintf(longest, sizeof longest, "%.*s%s%s", (int)(strstr(FILES, "/a)") - FILES), FILES, name,
+             strstr(FILES, "/a)") + 2);
+    s = ap_spec_parse("/x.yaml", longest, strlen(longest), NULL, 0, e);
+    assert_non_null(s);
+    text = ap_spec_movable_text(e, s);
+    snprintf(longest, sizeof longest, "w.h5, %s)", name);
+    assert_non_null(strstr(text, longest));
+    char path[AP_ERR_PATH];
+    assert_int_equal(ap_spec_path(e, s, "data", path), AP_OK);
+    assert_string_equal(strrchr(path, '/'), "/data");
+    assert_true(strspn(path, "/") == strlen(path) - strlen("data"));
+    ap_mem_free(text);
+    ap_spec_free(s);
     ap_mem_fail_at(1, false);
     assert_null(ap_spec_parse("x.yaml", FILES, strlen(FILES), NULL, 0, e));
     ap_mem_fail_at(0, false);
     ap_err_free(e);
+}
+
+/* As many projections as a list of nodes holds before it grows, and others: none beyond the last is looked at. */
+static void test_movable_text_of_many_projections(void **unused)
+{
+    (void)unused;
+    for (int n = 1; n < 18; n++) {
+        char text[2048];
+        int used = snprintf(
+            text, sizeof text,
+            "version: 1\nname: s\npopulations: {i: {cell: clamped, size: 2}, o: {cell: output, size: "
+            "2}}\nstimuli: {s: {of: i, kind: random}}\n"
+            "schedule: [{name: x, presentations: 1, duration: 1 ms}]\nprojections:\n");
+        for (int k = 0; k < n; k++)
+            used += snprintf(text + used, sizeof text - (size_t)used,
+                             "  - {name: p%d, from: i, to: o/basal, weights: constant(1)}\n", k);
+        struct ap_spec *s = good(text);
+        char *moved = ap_spec_movable_text(NULL, s);
+        assert_non_null(moved);
+        assert_string_equal(moved, ap_spec_text(s));
+        ap_mem_free(moved);
+        ap_spec_free(s);
+    }
 }
 
 int main(void)
@@ -607,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_defaults_of_blocks),
         cmocka_unit_test(test_every_damage_is_an_error_or_none),
         cmocka_unit_test(test_movable_text),
+        cmocka_unit_test(test_movable_text_of_many_projections),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_memory_for_the_simulation),
     };

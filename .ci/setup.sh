@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that apical needs and that are not there; elsewhere names what is needed.
-# `setup.sh fuzz`, `tsan` and `builds` add what these targets alone need.
+# `setup.sh fuzz`, `tsan`, `builds` and `bench` (the peers) add what these alone need.
 set -eu
 need="gcc make pkg-config libsundials-dev libpng-dev libyaml-dev libhdf5-dev librandom123-dev libxxhash-dev libcmocka-dev
  python3 python3-numpy python3-h5py python3-matplotlib jupyter-nbconvert python3-nbclient python3-ipykernel"
@@ -8,6 +8,7 @@ case ${1:-} in
 fuzz) need="$need clang libclang-rt-14-dev" ;;
 builds) need="$need clang libomp-14-dev" ;;
 tsan) need="$need clang libclang-rt-14-dev libomp-14-dev" ;;
+bench) need="$need g++ python3-scipy python3-torch python3-brian libopenblas0-serial" ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -278,7 +278,7 @@ static void work(struct team *t)
             failed = !t->one[next].complete && start(t, next) != AP_OK;
         struct pollfd ready = {.fd = t->pipe[0], .events = POLLIN};
         if (t->running > 0)
-            poll(&ready, 1, 50);
+            poll(&ready, 1, 10); /* an end is not told: how long it may go unnoticed [ms] */
         listen_to_all(t);
         gather(t);
         bool asked = stopping || failed || (t->o.stop && *t->o.stop);

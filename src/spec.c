@@ -239,8 +239,7 @@ static enum ap_code read_replicates(struct ap_err *e, struct ap_spec *s)
                           "%s: %lld seeds from %lld on are too large", what, (long long)count,
                           (long long)s->seed);
     s->replicate = ap_mem_arena_take(e, &s->tree.arena, (size_t)count, sizeof *s->replicate);
-    if (!s->replicate)
-        return AP_EMEMORY;
+    AP_TRY(s->replicate ? AP_OK : AP_EMEMORY);
     enum ap_code code = AP_OK;
     for (int i = 0; i < count; i++) {
         const struct ap_node *one = list ? n->child[i] : NULL;

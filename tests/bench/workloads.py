@@ -1,13 +1,16 @@
-"""Time and error per presentation of two workloads, beside the same circuits in NumPy, in one run.
+"""Time and error per presentation of two workloads, beside the same circuits in NumPy, PyTorch and Brian2, in one run.
 
     W1   30-20-10, soft rectifier, strong conductances, 100 ms patterns, rules 7-9 plastic with tau_w 30 ms
     W2   784-500-500-10, logistic, real MNIST, 50 and 100 ms, nudging and apical conductance 0.1 and 0.8 /ms
 
 Every row has its error: distance of somatic potentials (frames every tenth of a presentation) and of weight changes from
-a reference run with coupled weights at rtol 1e-10, each relative to the reference's norm. Times are medians of five runs,
-interleaved. One thread unless said; NumPy has BLAS with one thread.
+a reference run with coupled weights at rtol 1e-10, each relative to the reference's norm. Peers that show several patterns at
+once share their weights, so their reference is one run per pattern (held, rtol 1e-5) and the mean of the changes; it is made
+for the first row of each workload only. Times are
+medians of five runs, interleaved (Brian2: one after the other, without the build). One thread unless said. Peers that are not
+installed are named; `.ci/setup.sh bench` installs them.
 
-    python3 tests/bench/workloads.py APICAL [--only W1|W2|scale] [--json FILE]
+    python3 tests/bench/workloads.py APICAL [--only TEXT] [--program TEXT] [--json FILE]    TEXT: part of the name of a row
 """
 import importlib.util
 import json
@@ -21,11 +24,21 @@ import tempfile
 import h5py
 import numpy as np
 
+import openblas
+from rows import Rows
+
 RATES = {"W1": {"forward": "[0.0011875 /ms, 0.0005 /ms]", "interneuron": "0.0011875 /ms", "lateral": "0.0005 /ms"},
          "W2": {"forward": "[0.002 /ms, 0.001 /ms, 0.0005 /ms]", "interneuron": "0.001 /ms", "lateral": "0.0005 /ms"}}
 MNIST = os.path.abspath("data/mnist")
 RUNS = 5
-NUMPY = "NumPy Euler, 0.1 ms" if importlib.util.find_spec("scipy") else None  # its BLAS rank-1 update
+# name: script, module that it needs, Debian package, workloads, what its job adds; all are explicit Euler at 0.1 ms
+PEERS = {"NumPy": ("peer_numpy.py", "scipy", "python3-scipy", "W1 W2", {}),
+         "PyTorch float64": ("peer_torch.py", "torch", "python3-torch", "W1 W2", {"precision": "float64"}),
+         "PyTorch float32": ("peer_torch.py", "torch", "python3-torch", "W1 W2", {"precision": "float32"}),
+         "PyTorch float32, batch 8": ("peer_torch.py", "torch", "python3-torch", "W1 W2", {"precision": "float32", "batch": 8}),
+         "PyTorch float32, batch 32": ("peer_torch.py", "torch", "python3-torch", "W1 W2", {"precision": "float32", "batch": 32}),
+         "Brian2, C++ standalone": ("peer_brian.py", "brian2", "python3-brian", "W1", {"runs": RUNS})}
+FLOAT64 = ("NumPy", "PyTorch float64", "Brian2, C++ standalone")
 
 
 def circuit(kind, layers, g, duration, presentations, record):
@@ -97,112 +110,147 @@ def plastic(layers):
     return [f"forward{k}" for k in range(1, n + 1)] + [f"{p}{k}" for k in range(1, n) for p in ("interneuron", "lateral")]
 
 
-def numpy_job(folder, kind, layers, g, duration, reference, patterns, goals):
+def peer_job(folder, kind, layers, g, duration, start, patterns, goals, more):
     names = plastic(layers)
     lists = {k: [float(x) for x in re.findall(r"([0-9.]+) /ms", v)] for k, v in RATES[kind].items()}
     eta = {name: (lambda v: v[min(int(name[-1]), len(v)) - 1])(lists[name[:-1]]) for name in names}
-    data = os.path.join(folder, "numpy.npz")
-    np.savez(data, patterns=patterns, goals=goals, **{"w." + k: w for k, w in reference.weights("initial").items()})
+    path = tempfile.mkdtemp(dir=folder)
+    data, batch = os.path.join(path, "start.npz"), more.get("batch", 1)
+    np.savez(data, patterns=patterns[:batch], goals=goals[:batch], **{"w." + k: w for k, w in start.items()})
     job = {"sizes": list(layers), "transfer": "logistic" if kind == "W2" else "softplus", "leak": 0.1, "basal": 1.0,
            "apical": g, "dendrite": 1.0, "nudge": g, "tau_w": 30.0, "tau_0": 3.0, "step": 0.1, "duration": duration,
-           "every": duration / 10, "eta": eta, "data": data, "out": os.path.join(folder, "numpy-out.npz")}
-    path = os.path.join(folder, "job.json")
-    json.dump(job, open(path, "w"))
-    return path
+           "every": duration / 10, "eta": eta, "data": data, "out": os.path.join(path, "out.npz"), **more}
+    with open(os.path.join(path, "job.json"), "w") as f:
+        json.dump(job, f)
+    return f.name
 
 
-def run_numpy(path):
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_numpy.py")
-    alone = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    return json.loads(subprocess.run([sys.executable, script, path], env=alone, check=True,
-                                     stdout=subprocess.PIPE).stdout)["seconds"]
+def run_peer(script, job, env):
+    """Seconds per pattern of each run."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
+    done = subprocess.run([sys.executable, path, job], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{script}: {done.stderr[-2000:]}")
+    seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
+    return seconds if isinstance(seconds, list) else [seconds]
 
 
-def shown(kind, apical, folder, layers):
-    """The first pattern and target potential, read off apical itself: clamped populations after 400 ms."""
-    text = circuit(kind, layers, 0.1, 400, 1, False) + "record: {of: [input, target], every: 200 ms}\n"
+def shown(kind, apical, folder, layers, count):
+    """The first patterns and target potentials, read off apical itself: clamped populations 200 ms after each switch."""
+    text = circuit(kind, layers, 0.1, 400, count, False) + "record: {of: [input, target], every: 200 ms}\n"
     r = Run(apical, folder, "shown", text, ("microcircuit.plasticity.forward=0 /ms", "integrator.rtol=1e-2"))
     with h5py.File(r.report()) as f:
-        return tuple(f["report"][p]["data"][()][-1:] for p in ("input", "target"))
+        return tuple(f["report"][p]["data"][()][1::2] for p in ("input", "target"))
 
 
-ROWS = []
+def listed(kind, text, pattern, goal):
+    """The circuit with one pattern written out, and its target potentials."""
+    values = {"shown": ("input", "rate" if kind == "W2" else "potential", pattern), "goal": ("target", "potential", goal)}
+    lines = "".join(f"  {name}: {{of: {of}, kind: patterns, as: {what}, smoothing: 3 ms, values: [[{', '.join(map(repr, v.tolist()))}]]}}\n"
+                    for name, (of, what, v) in values.items())
+    return re.sub(r"stimuli:\n(  .*\n)+", "stimuli:\n" + lines, text)
 
 
-def row(workload, program, seconds, fastest, slowest, **more):
-    ROWS.append(dict(workload=workload, program=program, ms=1e3 * seconds, ms_min=1e3 * fastest, ms_max=1e3 * slowest, **more))
-    extra = "  ".join(f"{k} {v:.2e}" if isinstance(v, float) and not 0.01 < abs(v) < 1e4 else
-                      f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in more.items())
-    print(f"{workload:18s} {program:34s} {1e3 * seconds:9.2f} ms [{1e3 * fastest:.2f} - {1e3 * slowest:.2f}]  {extra}", flush=True)
+def side_by_side(apical, kind, folder, one, patterns, goals, names):
+    """Reference of several patterns that share weights: frames [time][pattern][cell], mean change of the weights after n of them."""
+    frames, change = [], []
+    for pattern, goal in zip(patterns, goals):
+        r = Run(apical, folder, "single", listed(kind, one, pattern, goal), ("integrator.rtol=1e-5", "integrator.atol=1e-7"))
+        frames.append(r.frames())
+        change.append(changes(r.weights("initial"), r.weights("final"), names))
+    return np.stack(frames, axis=1), np.cumsum(change, axis=0) / np.arange(1, len(change) + 1)[:, None]
 
 
-def workload(apical, kind, layers, g, duration, presentations):
-    name = f"{kind} g {g:g}, {duration} ms"
+def available(kind, wanted):
+    """Peers of this workload that are asked for and installed."""
+    found = {}
+    for name, peer in PEERS.items():
+        if kind not in peer[3] or not wanted(name):
+            continue
+        if importlib.util.find_spec(peer[1]):
+            found[name] = peer
+        else:
+            print(f"{kind}: {name} is not compared, it needs {peer[2]}", flush=True)
+    return found
+
+
+APICAL = {"apical held, rtol 1e-2": (("integrator.rtol=1e-2", "integrator.atol=1e-3"), 1),
+          "apical held, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1),
+          "apical held, rtol 1e-3, 2 threads": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 2),
+          "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1)}
+
+
+def workload(rows, apical, env, wanted, name, kind, layers, g, duration, presentations, first):
+    programs, peers = {k: v for k, v in APICAL.items() if wanted(k)}, available(kind, wanted)
     with tempfile.TemporaryDirectory() as folder:
         one = circuit(kind, layers, g, duration, 1, True)
         names = plastic(layers)
         reference = Run(apical, folder, "reference", one, ("integrator.weights=coupled", "integrator.rtol=1e-10",
                                                            "integrator.atol=1e-12"), threads=2)
-        start, end = reference.weights("initial"), reference.weights("final")
-        frames, change = reference.frames(), changes(start, end, names)
-
-        def error(run):
-            return {"potentials": relative(run.frames(), frames),
-                    "weights": relative(changes(run.weights("initial"), run.weights("final"), names), change)}
-
-        programs = [("apical held, rtol 1e-2", ("integrator.rtol=1e-2", "integrator.atol=1e-3"), 1),
-                    ("apical held, rtol 1e-3", ("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1),
-                    ("apical held, rtol 1e-3, 2 threads", ("integrator.rtol=1e-3", "integrator.atol=1e-4"), 2),
-                    ("apical Euler, 0.1 ms", ("integrator.kind=euler", "integrator.step=0.1 ms"), 1)]
-        job = NUMPY and numpy_job(folder, kind, layers, g, duration, reference, *shown(kind, apical, folder, layers))
+        start = reference.weights("initial")
+        frames, change = reference.frames(), changes(start, reference.weights("final"), names)
         many = circuit(kind, layers, g, duration, presentations, False)
-        errors = {p[0]: error(Run(apical, folder, "error", one, p[1], p[2])) for p in programs}
-        times, digests = {p[0]: [] for p in programs}, {}
-        for _ in range(RUNS):
-            for program, sets, threads in programs:
+        errors, times, digests, jobs = {}, {p: [] for p in (*programs, *peers)}, {}, {}
+        for program, (sets, threads) in programs.items():
+            r = Run(apical, folder, "error", one, sets, threads)
+            errors[program] = {"potentials": relative(r.frames(), frames),
+                               "weights": relative(changes(start, r.weights("final"), names), change)}
+        batch = max([p[4].get("batch", 1) for p in peers.values()], default=0)
+        patterns, goals = shown(kind, apical, folder, layers, batch) if batch else (None, None)
+        if batch > 1 and first:
+            many_frames, many_change = side_by_side(apical, kind, folder, one, patterns, goals, names)
+        for program, peer in peers.items():
+            jobs[program] = peer_job(folder, kind, layers, g, duration, start, patterns, goals, peer[4])
+        for turn in range(RUNS):
+            for program, (sets, threads) in programs.items():
                 fewer = max(1, presentations // 10) if "Euler" in program else presentations
                 text = many if fewer == presentations else circuit(kind, layers, g, duration, fewer, False)
                 r = Run(apical, folder, "time", text, sets, threads)
                 times[program].append(r.seconds)
-                digests[program] = r.digest
-            if job:
-                times.setdefault(NUMPY, []).append(run_numpy(job))
-        if job:
-            out = np.load(os.path.join(folder, "numpy-out.npz"))
-            errors[NUMPY] = {"potentials": relative(out["frames"], frames),
-                             "weights": relative(changes(start, {k: out["w." + k] for k in names}, names), change)}
-        assert digests[programs[1][0]] == digests[programs[2][0]], "threads changed the result"
+                digests.setdefault(sets, set()).add(r.digest)
+            for program, peer in peers.items():
+                if turn == 0 or "runs" not in peer[4]:
+                    times[program] += run_peer(peer[0], jobs[program], env)
+        for program, peer in peers.items():
+            out, n = np.load(os.path.join(os.path.dirname(jobs[program]), "out.npz")), peer[4].get("batch", 1)
+            end = {k: out["w." + k] for k in names}  # against what it started from in its own precision
+            changed = changes({k: start[k].astype(end[k].dtype) for k in names}, end, names)
+            if n > 1 and not first:
+                errors[program] = {}
+                continue
+            errors[program] = {"potentials": relative(out["frames"].reshape(frames.shape) if n == 1 else out["frames"],
+                                                      frames if n == 1 else many_frames[:, :n]),
+                               "weights": relative(changed, change if n == 1 else many_change[n - 1])}
+        assert all(len(d) == 1 for d in digests.values()), "threads changed the result"
+        middle = {p: statistics.median(s) for p, s in times.items()}
+        fastest = min((p for p in FLOAT64 if p in peers), key=middle.get, default=None)
         for program, seconds in times.items():
-            peer = {"times NumPy": statistics.median(times[NUMPY]) / statistics.median(seconds)} if job else {}
-            row(name, program, statistics.median(seconds), min(seconds), max(seconds), **errors[program], **peer)
+            beside = {f"times {fastest}": middle[fastest] / middle[program]} if fastest else {}
+            if "PyTorch float32, batch 32" in peers:
+                beside["times PyTorch batch 32"] = middle["PyTorch float32, batch 32"] / middle[program]
+            rows.add(name, program, ms=1e3 * middle[program], ms_min=1e3 * min(seconds), ms_max=1e3 * max(seconds),
+                     **errors[program], **beside)
 
 
-def scale(apical):
-    """Cost per synapse and presentation over four decades of sizes."""
-    for n in (100, 300, 1000, 3000):
-        layers = (784, n, n, 10)
-        with tempfile.TemporaryDirectory() as folder:
-            presentations = max(2, min(40, 4000000 // (n * n)))
-            text = circuit("W2", layers, 0.1, 50, presentations, False)
-            seconds = [Run(apical, folder, "scale", text, ("integrator.rtol=1e-3", "integrator.atol=1e-4")).seconds
-                       for _ in range(3)]
-            synapses = 784 * n + 4 * n * n + 40 * n
-            middle = statistics.median(seconds)
-            row(f"scale {n}", "apical held, rtol 1e-3", middle, min(seconds), max(seconds), synapses=synapses,
-                **{"ns per synapse": 1e9 * middle / synapses})
+WORKLOADS = [("W1", (30, 20, 10), 0.8, 100, 200)] + [("W2", (784, 500, 500, 10), g, ms, 10)
+                                                     for g in (0.1, 0.8) for ms in (50, 100)]
+
+
+def argument(name):
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else ""
+
+
+def main():
+    rows, only, program = Rows(argument("--json")), argument("--only"), argument("--program")
+    env, about = openblas.environment()
+    print(f"peers: {about}", flush=True)
+    for kind, layers, g, duration, presentations in WORKLOADS:
+        name = f"{kind} g {g:g}, {duration} ms"
+        if only in name:
+            first = (g, duration) == next((w[2], w[3]) for w in WORKLOADS if w[0] == kind)
+            workload(rows, os.path.abspath(sys.argv[1]), env, lambda p: program in p, name, kind, layers, g, duration,
+                     presentations, first)
 
 
 if __name__ == "__main__":
-    apical = os.path.abspath(sys.argv[1])
-    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else None
-    if not NUMPY:
-        print("peer NumPy: not compared, it needs scipy", flush=True)
-    if only in (None, "W1"):
-        workload(apical, "W1", (30, 20, 10), 0.8, 100, 200)
-    if only in (None, "W2"):
-        for g, duration in ((0.1, 50), (0.8, 50), (0.1, 100)):
-            workload(apical, "W2", (784, 500, 500, 10), g, duration, 10)
-    if only in (None, "scale"):
-        scale(apical)
-    if "--json" in sys.argv:
-        json.dump(ROWS, open(sys.argv[sys.argv.index("--json") + 1], "w"), indent=1)
+    main()

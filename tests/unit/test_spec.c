@@ -554,6 +554,37 @@ static void test_no_memory_for_the_simulation(void **unused)
     ap_err_free(e);
 }
 
+/* A number of seeds from `seed` on, a list, or 1, which leaves no trace. */
+static void test_replicates(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *set;
+        int n;
+        int64_t seed[3];
+    } CASES[] = {{"replicates=3", 3, {7, 8, 9}},
+                 {"replicates=[9, 0]", 2, {9, 0}},
+                 {"replicates=[5]", 1, {5}},
+                 {"replicates=1", 0, {0}}};
+    struct ap_err *e = ap_err_create();
+    const char *sets[2] = {"seed=7"};
+    struct ap_spec *plain = ap_spec_read(CIRCUITS[0], sets, 1, e);
+    assert_non_null(plain);
+    assert_int_equal(plain->n_replicate, 0);
+    for (int c = 0; c < 4; c++) {
+        sets[1] = CASES[c].set;
+        struct ap_spec *s = ap_spec_read(CIRCUITS[0], sets, 2, e);
+        assert_non_null(s);
+        assert_int_equal(s->n_replicate, CASES[c].n);
+        for (int i = 0; i < s->n_replicate; i++)
+            assert_int_equal(s->replicate[i], CASES[c].seed[i]);
+        assert_true((strcmp(ap_spec_text(s), ap_spec_text(plain)) == 0) == (CASES[c].n == 0));
+        ap_spec_free(s);
+    }
+    ap_spec_free(plain);
+    ap_err_free(e);
+}
+
 /* The text that goes into an output folder names data files from the root, and is its own movable text. */
 static void test_movable_text(void **unused)
 {
@@ -641,6 +672,7 @@ static void test_movable_text_of_many_projections(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_replicates),
         cmocka_unit_test(test_two_hidden_layers),
         cmocka_unit_test(test_three_hidden_layers),
         cmocka_unit_test(test_plastic_feedback_splits_the_apical_sum),

@@ -232,9 +232,10 @@ static void test_rules_wait_for_their_turn(void **unused)
     memcpy(w0, p->w, sizeof w0);
     assert_true(ap_plasticity_acts(x));
     ap_rhs_begin(&h.x.rhs, h.x.rhs.now.plastic);
+    ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
+    ap_rhs_signals(&h.x.rhs); /* of a time when the rule was on */
     h.x.rhs.now.plastic = NONE;
     assert_false(ap_plasticity_acts(x));
-    ap_rhs_eval(&h.x.rhs, 0, h.x.g.y, NULL);
     ap_plasticity_begin(x, 0);
     ap_plasticity_step(x, 1, 1);
     ap_afferent_fold(&h.x.rhs.afferent);

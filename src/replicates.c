@@ -465,15 +465,28 @@ enum ap_code ap_replicates_run(const struct ap_spec *s, const struct ap_run_opti
 
 /* ---- going on ---------------------------------------------------------------------------------------- */
 
-bool ap_replicates_in(const char *folder)
+/* A manifest, if there is one of ours: nothing is said when there is none, and *found tells. */
+static enum ap_code look(struct ap_err *e, const char *folder, struct ap_manifest_past *past, bool *found)
 {
-    struct ap_manifest_past past;
-    return folder && ap_manifest_read(NULL, folder, &past) == AP_OK && past.replicates;
+    enum ap_code code = ap_manifest_read(NULL, folder, past);
+    *found = code == AP_OK;
+    return code == AP_EMEMORY ? ap_err_add(e, code, NULL, NULL, "no memory for the manifest of %s", folder)
+                              : AP_OK;
+}
+
+enum ap_code ap_replicates_in(struct ap_err *e, const char *folder, bool *found)
+{
+    struct ap_manifest_past past = {0};
+    AP_TRY(look(e, folder, &past, found));
+    *found = *found && past.replicates;
+    return AP_OK;
 }
 
 enum ap_code ap_replicates_refuse(struct ap_err *e, const char *folder, const char *verb)
 {
-    if (!ap_replicates_in(folder))
+    bool found;
+    AP_TRY(ap_replicates_in(e, folder, &found));
+    if (!found)
         return AP_OK;
     return ap_err_add(e, AP_EUSAGE, NULL, "name one of its folders seed-N",
                       "%s: holds replicates, and `apical %s` takes one run", folder, verb);
@@ -486,7 +499,9 @@ static enum ap_code go_on(struct team *t)
         struct replicate *r = &t->one[i];
         struct ap_manifest_past past;
         AP_TRY(ap_manifest_replicate(t->e, t->o.folder, t->s->replicate[i], r->folder));
-        if (ap_manifest_read(NULL, r->folder, &past) != AP_OK || strcmp(past.status, "complete") != 0)
+        bool found;
+        AP_TRY(look(t->e, r->folder, &past, &found));
+        if (!found || strcmp(past.status, "complete") != 0)
             continue;
         AP_TRY(ap_checkpoint_remove(t->e, r->folder)); /* it was killed just before it did this */
         r->complete = true;

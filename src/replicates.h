@@ -9,7 +9,7 @@ enum ap_code ap_replicates_run(const struct ap_spec *s, const struct ap_run_opti
                                struct ap_run_result *result, struct ap_err *e);
 
 /* Whether the folder holds replicates; going on with those that are not complete. */
-bool ap_replicates_in(const char *folder);
+enum ap_code ap_replicates_in(struct ap_err *e, const char *folder, bool *found);
 enum ap_code ap_replicates_resume(const struct ap_run_options *o, struct ap_run_result *result,
                                   struct ap_err *e);
 

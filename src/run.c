@@ -400,9 +400,11 @@ static enum ap_code resume(struct ap_err *e, struct running *r, const struct ap_
 
 enum ap_code ap_resume(const struct ap_run_options *o, struct ap_run_result *result, struct ap_err *e)
 {
-    if (ap_replicates_in(o->folder))
-        return ap_replicates_resume(o, result, e);
+    bool replicates;
     struct running r = start(o, result);
+    AP_TRY(ap_replicates_in(e, o->folder, &replicates));
+    if (replicates)
+        return ap_replicates_resume(o, result, e);
     struct ap_manifest_past past;
     char path[AP_ERR_PATH];
     enum ap_code code = ap_io_lock(e, o->folder, &r.lock);

@@ -106,6 +106,23 @@ check "a complete one is left alone" says "nothing to do" 0 "$APICAL" resume "$w
 check "stopped early: --stop-after is each one's" code 0 run early --stop-after 5
 check "it holds five presentations" [ "$(tail -n 1 "$work/early/replicates.csv" | cut -d, -f1)" -eq 4 ]
 
+# ---- a full disk, a kill in a child or in the parent, by the door of tests/faults (each process counts its own calls)
+door=${APICAL%apical}tests/apical-faults
+case "$APICAL" in build/apical) door=build/release/tests/apical-faults ;; esac
+check "three presentations" code 0 run short --set schedule.learning.presentations=2
+for fault in ENOSPC KILL; do
+    for place in 11 45 90 120; do
+        rm -rf "$work/broken"
+        APICAL_FAULT_IO=$place:$fault "$door" run $circuit --out "$work/broken" --progress none --checkpoint-every 1e-9 \
+            --set schedule.learning.presentations=2 >"$work/out" 2>&1
+        code=$?
+        [ -s "$work/broken/circuit.yaml" ] || continue # it had not begun
+        case $code in 0 | 1 | 3 | 137) ;; *) check "$fault at call $place: exit $code" false ;; esac
+        check "$fault at call $place: resumed" resumed "$work/broken"
+        check "$fault at call $place: the same bytes" same "$work/short" "$work/broken"
+    done
+done
+
 # ---- one that fails: the others go on
 check "a seed that runs away" says "seed 5: potential ran away" 4 run failed --set integrator.limit=2.2
 check "it alone" [ "$(grep -c error: "$work/out")" -eq 1 ]

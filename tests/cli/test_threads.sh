@@ -57,6 +57,7 @@ for circuit in circuits/*.yaml; do
     case "$APICAL" in */asan/* | */coverage/*) n=2 ;; esac
     check "$circuit, threads where they pay" same "$(digest "$circuit" $n)" \
         "$(digest "$circuit" $n --threads 3 --set integrator.thread-work=1)"
+    case $circuit in */mnist.yaml) continue ;; esac # a state of millions of weights
     check "$circuit, coupled weights, 1 and 4 threads" same \
         "$(digest "$circuit" 1 --threads 1 --set integrator.thread-work=1 --set integrator.weights=coupled)" \
         "$(digest "$circuit" 1 --threads 4 --set integrator.thread-work=1 --set integrator.weights=coupled)"

@@ -174,9 +174,12 @@ def available(kind, wanted):
     return found
 
 
+PASS = ("integrator.newton=hierarchy", "integrator.rtol=3e-3", "integrator.atol=3e-4")
 APICAL = {"apical held, rtol 1e-2": (("integrator.rtol=1e-2", "integrator.atol=1e-3"), 1),
           "apical held, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1),
           "apical held, rtol 1e-3, 2 threads": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 2),
+          "apical hierarchy, rtol 3e-3": (PASS, 1),
+          "apical hierarchy, rtol 3e-3, 2 threads": (PASS, 2),
           "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1)}
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mutants.py LOG [--count N] [--seed N] [--file NAME]: do the tests notice a wrong line?
 
-One line at a time is changed in rhs.c, plasticity.c, checkpoint.c or spec.c of a copy (an operator, a constant, an index, a
+One line at a time is changed in the files of TESTS, of a copy (an operator, a constant, an index, a
 condition, a statement that is left out); the tests of that file run until one fails, which kills the mutant, as does a test that
 no longer ends. Lines are drawn by a hash of their own text, so that a change elsewhere draws the same ones. A mutant with the
 same object code is none. Those that no test can tell from the original are listed with the reason in tests/mutants.txt.
@@ -28,6 +28,11 @@ args = p.parse_args()
 TESTS = {
     "rhs": ["test_rhs", "test_sim", "golden few", "test_plasticity", "test_intervention", "test_model", "test_adjoint",
             "golden short"],
+    "stage": ["test_rhs", "test_sim", "golden few", "test_plasticity", "test_intervention", "test_model", "test_adjoint",
+              "golden short"],
+    "tangent": ["test_rhs", "test_adjoint", "test_hierarchy", "golden few", "test_intervention", "golden short"],
+    "hierarchy": ["test_hierarchy", "golden few", "golden short"],
+    "factor": ["test_factor", "golden few", "golden short"],
     "plasticity": ["test_plasticity", "test_sim", "golden few", "test_model", "test_intervention", "golden short"],
     "checkpoint": ["test_checkpoint", "test_powerloss", "resume", "faults"],
     "spec": ["test_spec", "test_schema", "test_circuit", "test_intervention", "test_registry", "bad", "commands",

@@ -28,6 +28,7 @@ schedule: [{name: a, presentations: 2, duration: 3 ms}, {name: b, presentations:
 record: {of: [hidden1.pyr], every: 1 ms}
 probes: [{kind: rate-error, of: output}]
 figures: [weights]
+integrator: {newton: hierarchy}
 """,
     "coupled": """version: 1
 name: coupled

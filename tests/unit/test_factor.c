@@ -154,13 +154,28 @@ static void test_refresh(void **state)
     harness_close(&h);
 }
 
+/* A projection that something is done to is updated in its matrix; its neighbours are not touched by that. */
+static void test_interventions(void **state)
+{
+    (void)state;
+    char text[2048];
+    struct harness h;
+    const char *hole = strstr(MICRO, "LOWPASS");
+    snprintf(text, sizeof text, "%.*s30 ms, interneuron: 0.1 /ms%s%s", (int)(hole - MICRO), MICRO, hole + 7,
+             "interventions: [{name: x, kind: scale, projection: forward2, factor: 0.5}]\n");
+    harness_open(&h, text, NULL, 0);
+    assert_null(h.x.rhs.factor.by_proj[ap_spec_projection(h.s, "forward2")]);
+    assert_non_null(h.x.rhs.factor.by_proj[ap_spec_projection(h.s, "interneuron1")]);
+    assert_int_equal(h.x.rhs.factor.n, 1);
+    harness_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lowpassed_rule),
-        cmocka_unit_test(test_rule_without_lowpass),
-        cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_lowpassed_rule), cmocka_unit_test(test_rule_without_lowpass),
+        cmocka_unit_test(test_decay),          cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_interventions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,7 +174,7 @@ static void bring_up(const struct ap_factors *x, struct ap_factor *f)
     }
 }
 
-void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
+bool ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
                     const double *pre)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
@@ -194,11 +194,12 @@ void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, d
     f->d[f->n - 1] = k.c1;
     f->from = t;
     if (f->n < f->room)
-        return;
+        return false;
     bring_up(x, f);
     clear(f);
     push(x, f, post, pre);
     f->gain = HUGE_VAL; /* D0 is another */
+    return true;
 }
 
 void ap_factor_refresh(const struct ap_factors *x, struct ap_factor *f, const double *sent, double tolerance)

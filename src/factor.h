@@ -56,8 +56,9 @@ void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, c
 void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
                    double *sum);
 
-/* A step of length h to time t has ended with these signals; folds when the store is full. */
-void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
+/* A step of length h to time t has ended with these signals. True: the store was full, and the matrix was brought up to
+ * date. */
+bool ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
                     const double *pre);
 
 /* Takes D0 x anew if the change of x since could move a sum by more than `tolerance` (root mean square). */

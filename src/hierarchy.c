@@ -190,6 +190,9 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
     for (int o = 0; o < h->n; o++) {
         struct local l;
         find_local(h, h->order[o], gamma, &l);
+        for (int k = 0; k < r->span.n; k++)
+            if (c->proj[r->span.of[k].proj].post == h->order[o] && known[c->proj[r->span.of[k].proj].pre])
+                ap_stage_look(r, &r->span.of[k], true);
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
         for (int k = h->first[o]; k < h->last[o]; k++)
             solve_rows(h, &c->task[k], &l, known, gamma, b, x);
@@ -223,6 +226,13 @@ static bool arrived(const struct ap_hierarchy *h, double t, const double *y)
     return true;
 }
 
+/* Whether a projection leads down, so that its change is not in the pass; what is clamped does not change. */
+static bool returns(const struct ap_hierarchy *h, int proj)
+{
+    const struct ap_proj *p = &h->rhs->c->proj[proj];
+    return h->place[p->pre] >= h->place[p->post];
+}
+
 /* Sums of one task: what came from below by the pass, what returns by the change of rates. */
 static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
 {
@@ -235,11 +245,11 @@ static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
             in[i] += r->dinput[m->value + i];
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
-            if (h->place[q->pre] < h->place[t->pop]) /* clamped, or in the pass */
+            if (!returns(h, m->sum[s]))
                 continue;
             const double *dx = ap_stage_sent(r, m->sum[s], r->dv, r->drate, true), *w = r->w[m->sum[s]];
             if (q->spec->connect == AP_CONNECT_DENSE)
-                ap_synapse_product(t->last - t->first, q->cols, w + t->first * q->cols, dx, 1, in + t->first);
+                ap_stage_dense(r, m->sum[s], t->first, t->last - t->first, dx, 1, in + t->first);
             else
                 for (size_t i = t->first; i < t->last; i++)
                     in[i] += w[i] * dx[i];
@@ -272,6 +282,10 @@ bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
             for (size_t i = 0; i < c->n_value; i++)
                 r->dv[i] = r->v[i] - r->dv[i];
         }
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->span.n; k++)
+            if (returns(h, r->span.of[k].proj))
+                ap_stage_look(r, &r->span.of[k], true);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++)
             follow_sums(h, &c->task[k]);

@@ -362,7 +362,9 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
 {
     enum ap_profile_part part = ap_profile_enter(g->rhs->profile, AP_PROFILE_SOLVER);
     g->t_before = g->t;
+    g->rhs->span.used = g->row->adaptive;
     enum ap_code code = g->row->step(e, g, stop);
+    g->rhs->span.used = false;
     g->steps += code == AP_OK;
     ap_profile_enter(g->rhs->profile, part);
     return code;
@@ -376,8 +378,10 @@ enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t
 void ap_integrate_fields(struct ap_integrator *g)
 {
     struct cvode *k = g->row->adaptive ? g->own : NULL;
+    g->rhs->span.used = g->row->adaptive;
     if (!k || !k->hierarchy.rhs || !ap_hierarchy_follow(&k->hierarchy, g->t, g->y))
         ap_rhs_eval(g->rhs, g->t, g->y, NULL);
+    g->rhs->span.used = false;
 }
 
 struct ap_integrate_stats ap_integrate_stats(const struct ap_integrator *g)

@@ -86,17 +86,6 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
                              pre1 + t->first + i, &k);
 }
 
-/* How far off the sums of a projection may be: a part of the integrator's tolerance for what they add up to. */
-static double tolerance(const struct ap_rhs *r, const struct ap_proj *p)
-{
-    static const double PART = 0.05;
-    const double *sum = r->input + r->c->pop[p->post].comp[p->post_comp].value;
-    double square;
-    ap_synapse_product(1, p->rows, sum, sum, 0, &square);
-    return PART *
-           (r->c->spec->integrator.rtol * sqrt(square / (double)p->rows) + r->c->spec->integrator.atol);
-}
-
 /* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. */
 static void update(struct ap_plasticity *x, double t, double h, bool euler)
 {
@@ -116,8 +105,10 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
         const struct ap_proj *p = &c->proj[f->proj];
         if (!f->learns)
             continue;
-        ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
-        ap_factor_refresh(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj), tolerance(x->rhs, p));
+        if (ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at))
+            ap_span_forget(&x->rhs->span, f->proj);
+        ap_factor_refresh(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj),
+                          ap_rhs_tolerance(x->rhs, f->proj, 0.05));
     }
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
     for (int k = 0; k < c->n_proj_task; k++)

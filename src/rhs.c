@@ -13,6 +13,7 @@
 #include "stage.h"
 #include "synapse.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -28,6 +29,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         return AP_EMEMORY;
     AP_TRY(ap_afferent_init(e, &r->afferent, c));
     AP_TRY(ap_factor_init(e, &r->factor, c));
+    AP_TRY(ap_span_init(e, &r->span, c));
     AP_TRY(ap_intervene_init(e, &r->act, c));
     double *next = r->block;
     const struct {
@@ -61,6 +63,7 @@ void ap_rhs_free(struct ap_rhs *r)
 {
     ap_afferent_free(&r->afferent);
     ap_factor_free(&r->factor);
+    ap_span_free(&r->span);
     ap_intervene_free(&r->act);
     ap_mem_free(r->block);
     ap_mem_free(r->w);
@@ -93,6 +96,16 @@ void ap_rhs_signals(struct ap_rhs *r)
         ap_stage_signals(r, i);
 }
 
+double ap_rhs_tolerance(const struct ap_rhs *r, int proj, double part)
+{
+    const struct ap_proj *p = &r->c->proj[proj];
+    const struct ap_integrator_spec *g = &r->c->spec->integrator;
+    const double *sum = r->input + r->c->pop[p->post].comp[p->post_comp].value;
+    double square;
+    ap_synapse_product(1, p->rows, sum, sum, 0, &square);
+    return part * (g->rtol * sqrt(square / (double)p->rows) + g->atol);
+}
+
 static void copy_fields(struct ap_rhs *r, bool keep)
 {
     double *const fields[] = {r->v, r->input, r->rate};
@@ -122,6 +135,7 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
+    ap_span_forget(&r->span, -1);
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
 }
 
@@ -219,8 +233,11 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
                 ap_factor_look(&r->factor, &r->factor.of[k], t,
                                ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
 #pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->span.n; k++)
+            ap_stage_look(r, &r->span.of[k], false);
+#pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
-            ap_stage_sums(r, &c->task[k], t, decay, r->w, r->v, r->rate, r->input, r->v);
+            ap_stage_sums(r, &c->task[k], t, decay, r->v, r->rate, r->input, r->v);
             if (dy && !r->act.means)
                 ap_stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
         }

@@ -9,6 +9,7 @@
 #include "intervene.h"
 #include "noise.h"
 #include "profile.h"
+#include "span.h"
 
 /* What holds during one presentation. */
 struct ap_presentation {
@@ -26,6 +27,7 @@ struct ap_rhs {
     struct ap_intervene act;       /* interventions in force */
     struct ap_afferents afferent;  /* sums from clamped populations */
     struct ap_factors factor;      /* changes of large matrices in this presentation */
+    struct ap_spans span;          /* products with large matrices, kept for this presentation */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */
     double *v;            /* [n_value] potentials of all compartments */
@@ -47,6 +49,10 @@ struct ap_rhs {
     double *kept;               /* [2 n_value + n_rate] fields laid aside */
     double *block;              /* all arrays above in one allocation */
 };
+
+/* How far off the sums of a projection may be: a part of the integrator's tolerance for what they add up to, by the fields
+ * of the last evaluation. */
+double ap_rhs_tolerance(const struct ap_rhs *r, int proj, double part);
 
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c);
 void ap_rhs_free(struct ap_rhs *r);

@@ -215,6 +215,7 @@ static void reset_state(struct ap_sim *x)
 static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, double t)
 {
     ap_factor_fold(&x->rhs.factor);
+    ap_span_forget(&x->rhs.span, -1);
     ap_intervene_set(&x->rhs.act, b, t);
     ap_intervene_hold(&x->rhs.act, x->g.y);
     x->rhs.now.plastic = x->rhs.act.plastic;

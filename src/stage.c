@@ -73,6 +73,26 @@ void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t
         ap_synapse_product(1, cols, w + row[first + i] * cols, x, add, out + i);
 }
 
+void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x, int add,
+                    double *out)
+{
+    struct ap_span *s = r->span.used ? r->span.by_proj[proj] : NULL;
+    if (s)
+        ap_span_sums(&r->span, s, first, first + n, x, add, out);
+    else
+        ap_stage_row_sums(r, proj, r->w[proj], first, n, x, add, out);
+}
+
+void ap_stage_look(const struct ap_rhs *r, struct ap_span *s, bool tangent)
+{
+    /* of the integrator's tolerance; of a linear step, which Newton's iteration puts right */
+    static const double PART = 0.1, OF_STEP = 0.1;
+    if (r->span.used)
+        ap_span_look(&r->span, s,
+                     ap_stage_sent(r, s->proj, tangent ? r->dv : r->v, tangent ? r->drate : r->rate, tangent),
+                     ap_rhs_tolerance(r, s->proj, PART), tangent ? OF_STEP : 0);
+}
+
 void ap_stage_fill(size_t n, double value, double *to)
 {
     for (size_t i = 0; i < n; i++)
@@ -158,8 +178,7 @@ void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy)
 }
 
 void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *decay,
-                   const double *const *w, const double *v_all, const double *rate, double *input,
-                   double *v_out)
+                   const double *v_all, const double *rate, double *input, double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -173,12 +192,12 @@ void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time,
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
             const double *x = ap_stage_sent(r, m->sum[s], v_all, rate, false);
-            const double *rows = w[m->sum[s]] + t->first * q->cols; /* of one-to-one weights */
+            const double *rows = r->w[m->sum[s]] + t->first * q->cols; /* of one-to-one weights */
             const struct ap_afferent *f = r->afferent.by_proj[m->sum[s]];
             double factor = r->act.factor[m->sum[s]];
             if (r->act.any && factor != 1) { /* never an afferent */
                 if (q->spec->connect == AP_CONNECT_DENSE)
-                    ap_stage_row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, 0, part);
+                    ap_stage_row_sums(r, m->sum[s], r->w[m->sum[s]], t->first, n, x, 0, part);
                 for (size_t i = 0; i < n; i++)
                     in[i] =
                         (s > 0 ? in[i] : 0) +
@@ -191,12 +210,12 @@ void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time,
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + fma(left, wb[i], wa[i]);
             } else if (ap_factor_holds(&r->factor, m->sum[s])) {
-                ap_stage_row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, 0, part);
+                ap_stage_dense(r, m->sum[s], t->first, n, x, 0, part);
                 ap_factor_add(&r->factor, r->factor.by_proj[m->sum[s]], t->first, t->last, part);
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + part[i];
             } else if (q->spec->connect == AP_CONNECT_DENSE)
-                ap_stage_row_sums(r, m->sum[s], w[m->sum[s]], t->first, n, x, s > 0, in);
+                ap_stage_dense(r, m->sum[s], t->first, n, x, s > 0, in);
             else
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];

@@ -23,6 +23,13 @@ void ap_stage_gather(const struct ap_rhs *r, int proj, const double *v, const do
 /* Sums of cells [first, first + n) over a dense matrix w of projection `proj`: each over the row that belongs to it. */
 void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t first, size_t n,
                        const double *x, int add, double *out);
+/* Sums over the weights in force of a dense projection, from what was looked at where that is in use. */
+void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x, int add,
+                    double *out);
+
+/* Before sums of fields, or of their changes, are taken: what is sent through a projection whose products are kept. */
+void ap_stage_look(const struct ap_rhs *r, struct ap_span *s, bool tangent);
+
 void ap_stage_fill(size_t n, double value, double *to);
 
 /* 1: potentials that are known without any synapse, and the rates. decay [n_pop]: what is left of the old patterns. */
@@ -30,8 +37,7 @@ void ap_stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, 
 
 /* 2a: weighted sums, and from them the instantaneous compartments. */
 void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *decay,
-                   const double *const *w, const double *v_all, const double *rate, double *input,
-                   double *v_out);
+                   const double *v_all, const double *rate, double *input, double *v_out);
 
 /* An instantaneous compartment of neurons [first, last): v = input + other compartments, then what is done to it. */
 void ap_stage_compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last,

@@ -79,7 +79,7 @@ void ap_tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v,
             }
             const double *w = r->w[m->sum[s]], *dw = v + q->w_state;
             if (!r->c->pop[q->pre].clamped && dense)
-                ap_stage_row_sums(r, m->sum[s], w, t->first, n, dx, 1, in);
+                ap_stage_dense(r, m->sum[s], t->first, n, dx, 1, in);
             else if (!r->c->pop[q->pre].clamped)
                 for (size_t i = t->first; i < t->last; i++)
                     in[i - t->first] += w[i] * dx[i];
@@ -121,6 +121,8 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 {
     const struct ap_circuit *c = r->c;
     r->products++;
+    bool used = r->span.used;
+    r->span.used = false; /* directions of a Krylov space are new by construction */
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
@@ -159,5 +161,6 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
                 ap_stage_weights(r, &c->proj_task[k], v, true, jv);
         }
     }
+    r->span.used = used;
     ap_profile_enter(r->profile, part);
 }

@@ -44,7 +44,7 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent factor intervene cursor
+10 noise afferent factor span intervene cursor
 11 rhs
 12 stage tangent hierarchy vec integrate plasticity analysis adjoint
 13 runlog

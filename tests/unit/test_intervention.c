@@ -175,6 +175,30 @@ static void test_scale(void **state)
     harness_close(&one);
 }
 
+/* One weight for each neuron: scaled where it is read, without a sum over rows. */
+static void test_scale_one_to_one(void **state)
+{
+    (void)state;
+    struct harness h;
+    harness_open(&h,
+                 "version: 1\nname: pairs\nseed: 8\npopulations:\n  i: {cell: clamped, size: 5}\n"
+                 "  o: {cell: output, size: 5}\nprojections:\n"
+                 "  - {name: p, from: i, to: o/basal, connect: one-to-one, weights: \"uniform(-1, 1)\"}\n"
+                 "stimuli: {s: {of: i, kind: random, range: [0.2, 0.8]}}\n"
+                 "schedule: [{name: x, presentations: 1, duration: 10 ms}]\n"
+                 "interventions: [{name: a, kind: scale, projection: p, factor: 3}]\n",
+                 NULL, 0);
+    harness_block(&h, 0);
+    const struct ap_proj *p = harness_projection(&h, "p");
+    const double *rate = h.x.rhs.rate + h.x.c->pop[p->pre].rate;
+    const double *basal = harness_potential(&h, "o", "basal", NULL);
+    for (size_t i = 0; i < p->rows; i++) {
+        assert_true(p->w[i] * rate[i] != 0);
+        assert_true(fabs(basal[i] - 3 * p->w[i] * rate[i]) < 1e-14);
+    }
+    harness_close(&h);
+}
+
 /* ---- freeze, mean, inhibit, shuffle, swap ------------------------------------------------------------------ */
 
 static void test_freeze(void **state)
@@ -506,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_lesion_leaves_hidden_weights),
         cmocka_unit_test(test_lesion_equals_no_apical_input),
         cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_scale_one_to_one),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_mean),
         cmocka_unit_test(test_inhibit),

@@ -166,21 +166,68 @@ AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const d
             out[i] = fma(c[k], v[k * stride + i], out[i]);
 }
 
-/* A tile of a product of matrices, in registers: sum[r][l] = sum_k c[k * TILE_ROWS + r] x[k * stride + l], k in order. */
+/* A tile of a product of matrices, in registers: sum[r * pitch + l] goes on with c[r][k * step] x[k * stride + l], k = 0, 1,
+ * ...; r < TILE_ROWS, l < wide. */
 enum { TILE_ROWS = 8, TILE = 16 };
-static inline __attribute__((always_inline)) void tile_product(size_t n, const double *restrict c,
-                                                               const double *restrict x, size_t stride,
-                                                               double sum[TILE_ROWS][TILE])
+static inline __attribute__((always_inline)) void tile_product(size_t n, const double *const c[TILE_ROWS],
+                                                               size_t step, const double *restrict x,
+                                                               size_t stride, size_t wide,
+                                                               double *restrict sum, size_t pitch)
 {
     double s[TILE_ROWS][TILE];
-    memset(s, 0, sizeof s);
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        for (size_t l = 0; l < wide; l++)
+            s[r][l] = sum[r * pitch + l];
     for (size_t k = 0; k < n; k++)
         for (size_t r = 0; r < TILE_ROWS; r++) {
 #pragma omp simd
-            for (size_t l = 0; l < TILE; l++)
-                s[r][l] = fma(c[k * TILE_ROWS + r], x[k * stride + l], s[r][l]);
+            for (size_t l = 0; l < wide; l++)
+                s[r][l] = fma(c[r][k * step], x[k * stride + l], s[r][l]);
         }
-    memcpy(sum, s, sizeof s);
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        for (size_t l = 0; l < wide; l++)
+            sum[r * pitch + l] = s[r][l];
+}
+
+/* Sums of at most HIGH rows and BAND columns of x. DEEP columns of w at a time: so many rows of x are read from the cache by all
+ * tiles, and those of w by the second half of the band. Where the rows end, a tile takes its first row more than once and nobody
+ * looks at the copies. */
+enum { HIGH = 64, BAND = 2 * TILE, DEEP = 256 };
+static inline __attribute__((always_inline)) void band_product(size_t high, size_t cols,
+                                                               const double *restrict w, size_t stride,
+                                                               const double *restrict x, size_t wide,
+                                                               double sum[HIGH][BAND])
+{
+    memset(sum, 0, HIGH * sizeof *sum);
+    for (size_t j = 0; j < cols; j += DEEP) {
+        size_t deep = cols - j < DEEP ? cols - j : DEEP;
+        for (size_t i = 0; i < high; i += TILE_ROWS) {
+            const double *row[TILE_ROWS];
+            for (size_t r = 0; r < TILE_ROWS; r++)
+                row[r] = w + (i + (i + r < high ? r : 0)) * cols + j;
+            for (size_t b = 0; b < wide; b += TILE)
+                if (wide - b >= TILE) /* widths that the compiler knows */
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, sum[i] + b, BAND);
+                else
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, sum[i] + b, BAND);
+        }
+    }
+}
+
+AP_CLONES void ap_synapse_batch(size_t rows, size_t cols, const double *restrict w, size_t stride,
+                                const double *restrict x, int add, double *restrict out)
+{
+    double sum[HIGH][BAND];
+    for (size_t i = 0; i < rows; i += HIGH)
+        for (size_t b = 0; b < stride; b += BAND) {
+            size_t high = rows - i < HIGH ? rows - i : HIGH, wide = stride - b < BAND ? stride - b : BAND;
+            band_product(high, cols, w + i * cols, stride, x + b, wide, sum);
+            for (size_t r = 0; r < high; r++) {
+                double *o = out + (i + r) * stride + b;
+                for (size_t l = 0; l < wide; l++)
+                    o[l] = add ? o[l] + sum[r][l] : sum[r][l];
+            }
+        }
 }
 
 /* Columns [j, j + wide) of pre, filled up with zeros where the matrix ends. */
@@ -198,6 +245,9 @@ AP_CLONES void ap_synapse_rank(size_t rows, size_t cols, double *restrict w, dou
     double a[AP_SYNAPSE_RANK][TILE_ROWS], b[AP_SYNAPSE_RANK][TILE_ROWS]; /* coefficients of these rows */
     double edge[AP_SYNAPSE_RANK][TILE], sw[TILE_ROWS][TILE], sd[TILE_ROWS][TILE];
     size_t whole = cols / TILE * TILE;
+    const double *ca[TILE_ROWS], *cb[TILE_ROWS];
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        ca[r] = a[0] + r, cb[r] = b[0] + r;
     edge_of(f, cols, whole, cols - whole, edge);
     for (size_t i = 0; i < rows; i += TILE_ROWS) {
         size_t high = rows - i < TILE_ROWS ? rows - i : TILE_ROWS;
@@ -210,9 +260,11 @@ AP_CLONES void ap_synapse_rank(size_t rows, size_t cols, double *restrict w, dou
         for (size_t j = 0; j < cols; j += TILE) {
             size_t wide = j < whole ? TILE : cols - whole, stride = j < whole ? cols : TILE;
             const double *x = j < whole ? f->pre + j : edge[0];
-            tile_product(f->n, a[0], x, stride, sw);
+            memset(sw, 0, sizeof sw);
+            tile_product(f->n, ca, TILE_ROWS, x, stride, TILE, sw[0], TILE);
+            memset(sd, 0, sizeof sd);
             if (d)
-                tile_product(f->n, b[0], x, stride, sd);
+                tile_product(f->n, cb, TILE_ROWS, x, stride, TILE, sd[0], TILE);
             for (size_t r = 0; r < high; r++) {
                 double *row = w + (i + r) * cols + j, *drow = d ? d + (i + r) * cols + j : NULL;
                 for (size_t l = 0; l < wide; l++)

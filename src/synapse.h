@@ -13,6 +13,12 @@ void ap_synapse_product(size_t rows, size_t cols, const double *w, const double 
 void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
                               double *out);
 
+/* Many right-hand sides at once, side by side: out[i * stride + b] (+)= sum_j w[i * cols + j] x[j * stride + b], i < rows,
+ * b < stride. stride is a multiple of 8; columns that no one uses hold zeros. Each sum has one accumulator, j = 0, 1, ... by
+ * fma, and is then added to out: its bits depend on neither stride nor b. */
+void ap_synapse_batch(size_t rows, size_t cols, const double *w, size_t stride, const double *x, int add,
+                      double *out);
+
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
  *     d = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */

@@ -83,6 +83,34 @@ static void test_rows_are_apart(void **unused)
     }
 }
 
+/* Sizes beside the tile's, the sums' and the columns' that are taken at a time. */
+static void test_a_batch_is_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    static const size_t ROWS[] = {0, 1, 7, 8, 9, 13, 64, 67, 137}, COLS[] = {0, 1, 2, 31, 255, 257, 611};
+    enum { MOST = 137, WIDEST = 72, ALL = MOST * WIDEST };
+    static double w[MOST * 611], x[611 * WIDEST], fast[ALL + 1], slow[ALL + 1], start[ALL + 1];
+    fill(w, MOST * 611);
+    fill(x, 611 * WIDEST);
+    fill(start, ALL + 1);
+    for (size_t m = 0; m < sizeof ROWS / sizeof *ROWS; m++)
+        for (size_t n = 0; n < sizeof COLS / sizeof *COLS; n++)
+            for (size_t stride = 8; stride <= WIDEST; stride += 8)
+                for (int add = 0; add < 2; add++) {
+                    memcpy(fast, start, sizeof start);
+                    memcpy(slow, start, sizeof start);
+                    ap_synapse_batch(ROWS[m], COLS[n], w, stride, x, add, fast);
+                    for (size_t i = 0; i < ROWS[m]; i++)
+                        for (size_t b = 0; b < stride; b++) {
+                            double sum = 0, *out = slow + i * stride + b;
+                            for (size_t j = 0; j < COLS[n]; j++)
+                                sum = fma(w[i * COLS[n] + j], x[j * stride + b], sum);
+                            *out = add ? *out + sum : sum;
+                        }
+                    assert_memory_equal(fast, slow, sizeof fast); /* and nothing beyond */
+                }
+}
+
 /* The six coefficients in long double, by series where the closed form cancels. */
 static void exact(long double h, long double tau, long double eta, long double k[6])
 {
@@ -319,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_the_product_is_the_naive_one_bit_by_bit),
         cmocka_unit_test(test_the_product_is_accurate),
         cmocka_unit_test(test_rows_are_apart),
+        cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
         cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),
         cmocka_unit_test(test_two_half_steps_are_one),

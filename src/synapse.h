@@ -42,9 +42,11 @@ void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left
 /* out[i] += sum_k c[k] v[k * stride + i], i < n, k < count in this order. */
 void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *v, const double *c, double *out);
 
-enum { AP_SYNAPSE_RANK = 64 };
-/* Many products at once, at most AP_SYNAPSE_RANK, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
- * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. */
+/* Many products at once, any number n, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
+ * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. Without matrix d (NULL)
+ * the first only; alpha = 0 leaves d out of w. Of more than 128 products the first 128 are taken so, then the next are
+ * added, ... */
+enum { AP_SYNAPSE_RANK = 64 }; /* so many are worth collecting before they are folded */
 struct ap_synapse_factors {
     size_t n;
     double left, alpha, epsilon;

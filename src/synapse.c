@@ -166,64 +166,184 @@ AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const d
             out[i] = fma(c[k], v[k * stride + i], out[i]);
 }
 
-/* A tile of a product of matrices, in registers: sum[r][l] = sum_k c[k * TILE_ROWS + r] x[k * stride + l], k in order. */
+/* A tile of a product of matrices, in registers: sum[r * pitch + l] goes on with c[r][k * step] x[k * stride + l], k = 0, 1,
+ * ...; r < TILE_ROWS, l < wide. */
 enum { TILE_ROWS = 8, TILE = 16 };
-static inline __attribute__((always_inline)) void tile_product(size_t n, const double *restrict c,
-                                                               const double *restrict x, size_t stride,
-                                                               double sum[TILE_ROWS][TILE])
+static inline __attribute__((always_inline)) void tile_product(size_t n, const double *const c[TILE_ROWS],
+                                                               size_t step, const double *restrict x,
+                                                               size_t stride, size_t wide,
+                                                               double *restrict sum, size_t pitch)
 {
     double s[TILE_ROWS][TILE];
-    memset(s, 0, sizeof s);
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        for (size_t l = 0; l < wide; l++)
+            s[r][l] = sum[r * pitch + l];
     for (size_t k = 0; k < n; k++)
         for (size_t r = 0; r < TILE_ROWS; r++) {
 #pragma omp simd
-            for (size_t l = 0; l < TILE; l++)
-                s[r][l] = fma(c[k * TILE_ROWS + r], x[k * stride + l], s[r][l]);
+            for (size_t l = 0; l < wide; l++)
+                s[r][l] = fma(c[r][k * step], x[k * stride + l], s[r][l]);
         }
-    memcpy(sum, s, sizeof s);
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        for (size_t l = 0; l < wide; l++)
+            sum[r * pitch + l] = s[r][l];
 }
 
-/* Columns [j, j + wide) of pre, filled up with zeros where the matrix ends. */
-static void edge_of(const struct ap_synapse_factors *f, size_t cols, size_t j, size_t wide,
-                    double edge[AP_SYNAPSE_RANK][TILE])
+/* Sums of at most HIGH rows and BAND columns of x. DEEP columns of w at a time: so many rows of x are read from the cache by all
+ * tiles, and those of w by the second half of the band. Where the rows end, a tile takes its first row more than once and nobody
+ * looks at the copies. */
+enum { HIGH = 64, BAND = 2 * TILE, DEEP = 256 };
+static inline __attribute__((always_inline)) void band_product(size_t high, size_t cols,
+                                                               const double *restrict w, size_t stride,
+                                                               const double *restrict x, size_t wide,
+                                                               double sum[HIGH][BAND])
 {
-    for (size_t k = 0; k < f->n; k++)
-        for (size_t l = 0; l < TILE; l++)
-            edge[k][l] = l < wide ? f->pre[k * cols + j + l] : 0;
+    memset(sum, 0, HIGH * sizeof *sum);
+    for (size_t j = 0; j < cols; j += DEEP) {
+        size_t deep = cols - j < DEEP ? cols - j : DEEP;
+        for (size_t i = 0; i < high; i += TILE_ROWS) {
+            const double *row[TILE_ROWS];
+            for (size_t r = 0; r < TILE_ROWS; r++)
+                row[r] = w + (i + (i + r < high ? r : 0)) * cols + j;
+            for (size_t b = 0; b < wide; b += TILE)
+                if (wide - b >= TILE) /* widths that the compiler knows */
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, sum[i] + b, BAND);
+                else
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, sum[i] + b, BAND);
+        }
+    }
+}
+
+AP_CLONES void ap_synapse_batch(size_t rows, size_t cols, const double *restrict w, size_t stride,
+                                const double *restrict x, int add, double *restrict out)
+{
+    double sum[HIGH][BAND];
+    for (size_t i = 0; i < rows; i += HIGH)
+        for (size_t b = 0; b < stride; b += BAND) {
+            size_t high = rows - i < HIGH ? rows - i : HIGH, wide = stride - b < BAND ? stride - b : BAND;
+            band_product(high, cols, w + i * cols, stride, x + b, wide, sum);
+            for (size_t r = 0; r < high; r++) {
+                double *o = out + (i + r) * stride + b;
+                for (size_t l = 0; l < wide; l++)
+                    o[l] = add ? o[l] + sum[r][l] : sum[r][l];
+            }
+        }
+}
+
+/* At most CHUNK products at a time: some columns of their pre, side by side, and their coefficients for FOLD_ROWS rows stay in
+ * the cache while tiles of the matrices pass once. */
+enum { CHUNK = 128, FOLD_ROWS = 64 };
+
+/* The first `some` of `all` numbers, then zeros. */
+static inline __attribute__((always_inline)) void fill_up(size_t all, size_t some,
+                                                          const double *restrict from, double *restrict to)
+{
+    if (some >= all)
+        memcpy(to, from, all * sizeof *to); /* nearly always; its length is known to the compiler */
+    else
+        for (size_t l = 0; l < all; l++)
+            to[l] = l < some ? from[l] : 0;
+}
+
+/* c[k][r] = of[k] * post of row i + r at k; zeros below the last of `high` rows. */
+static inline __attribute__((always_inline)) void scale_post(const struct ap_synapse_factors *f,
+                                                             const double *restrict of, size_t i, size_t high,
+                                                             double c[CHUNK][TILE_ROWS])
+{
+    for (size_t k = 0; k < f->n; k++) {
+        fill_up(TILE_ROWS, high, f->post + k * f->stride + i, c[k]);
+        for (size_t r = 0; r < TILE_ROWS; r++)
+            c[k][r] *= of[k];
+    }
+}
+
+/* sum[r][l] = sum_k c[k][r] x[k][l]. */
+static inline __attribute__((always_inline)) void
+rank_tile(size_t n, double c[CHUNK][TILE_ROWS], double x[CHUNK][TILE], double sum[TILE_ROWS][TILE])
+{
+    const double *row[TILE_ROWS];
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        row[r] = c[0] + r;
+    memset(sum, 0, TILE_ROWS * sizeof *sum);
+    tile_product(n, row, TILE_ROWS, x[0], TILE, TILE, sum[0], TILE);
+}
+
+/* Asks for a tile of the matrices while its sums are made. */
+static inline __attribute__((always_inline)) void rank_fetch(size_t high, size_t wide, size_t cols,
+                                                             const double *w, const double *d)
+{
+    for (size_t r = 0; r < high; r++)
+        for (size_t l = 0; l < wide; l += 64 / sizeof *w) {
+            __builtin_prefetch(w + r * cols + l, 1);
+            if (d)
+                __builtin_prefetch(d + r * cols + l, 1);
+        }
+}
+
+/* One row of a tile. */
+static inline __attribute__((always_inline)) void rank_row(const struct ap_synapse_factors *f, size_t wide,
+                                                           double *restrict w, double *restrict d,
+                                                           const double *restrict sw,
+                                                           const double *restrict sd)
+{
+    for (size_t l = 0; l < wide; l++)
+        w[l] = fma(f->left, w[l], sw[l]);
+    for (size_t l = 0; d && l < wide; l++) {
+        w[l] = fma(f->alpha, d[l], w[l]);
+        d[l] = fma(f->epsilon, d[l], sd[l]);
+    }
+}
+
+static inline __attribute__((always_inline)) void rank_chunk(size_t rows, size_t cols, double *restrict w,
+                                                             double *restrict d,
+                                                             const struct ap_synapse_factors *f)
+{
+    double a[FOLD_ROWS / TILE_ROWS][CHUNK][TILE_ROWS], b[FOLD_ROWS / TILE_ROWS][CHUNK][TILE_ROWS];
+    _Alignas(64) double x[CHUNK][TILE]; /* no vector of it crosses a line of the cache */
+    double sw[TILE_ROWS][TILE], sd[TILE_ROWS][TILE];
+    for (size_t first = 0; first < rows; first += FOLD_ROWS) {
+        size_t last = rows - first < FOLD_ROWS ? rows : first + FOLD_ROWS;
+        for (size_t i = first, t = 0; i < last; i += TILE_ROWS, t++) {
+            scale_post(f, f->a, i, last - i, a[t]);
+            if (d)
+                scale_post(f, f->d, i, last - i, b[t]);
+        }
+        for (size_t j = 0; j < cols; j += TILE) {
+            size_t wide = cols - j < TILE ? cols - j : TILE;
+            for (size_t k = 0; k < f->n; k++)
+                fill_up(TILE, wide, f->pre + k * cols + j, x[k]);
+            for (size_t i = first, t = 0; i < last; i += TILE_ROWS, t++) {
+                size_t high = last - i < TILE_ROWS ? last - i : TILE_ROWS, at = i * cols + j;
+                rank_fetch(high, wide, cols, w + at, d ? d + at : NULL);
+                rank_tile(f->n, a[t], x, sw);
+                if (d)
+                    rank_tile(f->n, b[t], x, sd);
+                for (size_t r = 0; r < high; r++)
+                    if (wide == TILE)
+                        rank_row(f, TILE, w + at + r * cols, d ? d + at + r * cols : NULL, sw[r], sd[r]);
+                    else
+                        rank_row(f, wide, w + at + r * cols, d ? d + at + r * cols : NULL, sw[r], sd[r]);
+            }
+        }
+    }
 }
 
 AP_CLONES void ap_synapse_rank(size_t rows, size_t cols, double *restrict w, double *restrict d,
                                const struct ap_synapse_factors *f)
 {
-    double a[AP_SYNAPSE_RANK][TILE_ROWS], b[AP_SYNAPSE_RANK][TILE_ROWS]; /* coefficients of these rows */
-    double edge[AP_SYNAPSE_RANK][TILE], sw[TILE_ROWS][TILE], sd[TILE_ROWS][TILE];
-    size_t whole = cols / TILE * TILE;
-    edge_of(f, cols, whole, cols - whole, edge);
-    for (size_t i = 0; i < rows; i += TILE_ROWS) {
-        size_t high = rows - i < TILE_ROWS ? rows - i : TILE_ROWS;
-        for (size_t k = 0; k < f->n; k++)
-            for (size_t r = 0; r < TILE_ROWS; r++) {
-                double post = r < high ? f->post[k * f->stride + i + r] : 0;
-                a[k][r] = f->a[k] * post;
-                b[k][r] = f->d[k] * post;
-            }
-        for (size_t j = 0; j < cols; j += TILE) {
-            size_t wide = j < whole ? TILE : cols - whole, stride = j < whole ? cols : TILE;
-            const double *x = j < whole ? f->pre + j : edge[0];
-            tile_product(f->n, a[0], x, stride, sw);
-            if (d)
-                tile_product(f->n, b[0], x, stride, sd);
-            for (size_t r = 0; r < high; r++) {
-                double *row = w + (i + r) * cols + j, *drow = d ? d + (i + r) * cols + j : NULL;
-                for (size_t l = 0; l < wide; l++)
-                    row[l] = fma(f->left, row[l], sw[r][l]);
-                for (size_t l = 0; drow && l < wide; l++) {
-                    row[l] = fma(f->alpha, drow[l], row[l]);
-                    drow[l] = fma(f->epsilon, drow[l], sd[r][l]);
-                }
-            }
-        }
-    }
+    struct ap_synapse_factors part = *f;
+    size_t done = 0;
+    do { /* the first chunk takes the old matrices with their coefficients, the others add to what it leaves */
+        part.n = f->n - done < CHUNK ? f->n - done : CHUNK;
+        part.a = f->a + done;
+        part.d = f->d + done;
+        part.post = f->post + done * f->stride;
+        part.pre = f->pre + done * cols;
+        rank_chunk(rows, cols, w, d, &part);
+        part.left = part.epsilon = 1;
+        part.alpha = 0;
+        done += part.n;
+    } while (done < f->n);
 }
 
 AP_CLONES void ap_synapse_derivative(size_t rows, size_t cols, const double *restrict d,

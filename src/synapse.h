@@ -13,6 +13,12 @@ void ap_synapse_product(size_t rows, size_t cols, const double *w, const double 
 void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
                               double *out);
 
+/* Many right-hand sides at once, side by side: out[i * stride + b] (+)= sum_j w[i * cols + j] x[j * stride + b], i < rows,
+ * b < stride. stride is a multiple of 8; columns that no one uses hold zeros. Each sum has one accumulator, j = 0, 1, ... by
+ * fma, and is then added to out: its bits depend on neither stride nor b. */
+void ap_synapse_batch(size_t rows, size_t cols, const double *w, size_t stride, const double *x, int add,
+                      double *out);
+
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
  *     d = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
@@ -36,9 +42,11 @@ void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left
 /* out[i] += sum_k c[k] v[k * stride + i], i < n, k < count in this order. */
 void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *v, const double *c, double *out);
 
-enum { AP_SYNAPSE_RANK = 64 };
-/* Many products at once, at most AP_SYNAPSE_RANK, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
- * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. */
+/* Many products at once, any number n, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
+ * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. Without matrix d (NULL)
+ * the first only; alpha = 0 leaves d out of w. Of more than 128 products the first 128 are taken so, then the next are
+ * added, ... */
+enum { AP_SYNAPSE_RANK = 64 }; /* so many are worth collecting before they are folded */
 struct ap_synapse_factors {
     size_t n;
     double left, alpha, epsilon;

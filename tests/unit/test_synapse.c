@@ -83,6 +83,78 @@ static void test_rows_are_apart(void **unused)
     }
 }
 
+/* Sizes beside the tile's, the sums' and the columns' that are taken at a time. */
+static void test_a_batch_is_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    static const size_t ROWS[] = {0, 1, 7, 8, 9, 13, 64, 67, 137}, COLS[] = {0, 1, 2, 31, 255, 257, 611};
+    enum { MOST = 137, WIDEST = 72, ALL = MOST * WIDEST };
+    static double w[MOST * 611], x[611 * WIDEST], fast[ALL + 1], slow[ALL + 1], start[ALL + 1];
+    fill(w, MOST * 611);
+    fill(x, 611 * WIDEST);
+    fill(start, ALL + 1);
+    for (size_t m = 0; m < sizeof ROWS / sizeof *ROWS; m++)
+        for (size_t n = 0; n < sizeof COLS / sizeof *COLS; n++)
+            for (size_t stride = 8; stride <= WIDEST; stride += 8)
+                for (int add = 0; add < 2; add++) {
+                    memcpy(fast, start, sizeof start);
+                    memcpy(slow, start, sizeof start);
+                    ap_synapse_batch(ROWS[m], COLS[n], w, stride, x, add, fast);
+                    for (size_t i = 0; i < ROWS[m]; i++)
+                        for (size_t b = 0; b < stride; b++) {
+                            double sum = 0, *out = slow + i * stride + b;
+                            for (size_t j = 0; j < COLS[n]; j++)
+                                sum = fma(w[i * COLS[n] + j], x[j * stride + b], sum);
+                            *out = add ? *out + sum : sum;
+                        }
+                    assert_memory_equal(fast, slow, sizeof fast); /* and nothing beyond */
+                }
+}
+
+/* The definition: 128 products at a time, each sum from zero in the order of k; the matrices are read between them. */
+static void rank_slowly(size_t rows, size_t cols, double *w, double *d, const struct ap_synapse_factors *f)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            for (size_t k = 0; !k || k < f->n; k += 128) {
+                double sw = 0, sd = 0, *wij = w + i * cols + j, *dij = d ? d + i * cols + j : NULL;
+                for (size_t l = k; l < f->n && l < k + 128; l++) {
+                    double post = f->post[l * f->stride + i], pre = f->pre[l * cols + j];
+                    sw = fma(f->a[l] * post, pre, sw);
+                    sd = fma(f->d[l] * post, pre, sd);
+                }
+                *wij = fma(k ? 1 : f->left, *wij, sw);
+                if (dij) {
+                    *wij = fma(k ? 0 : f->alpha, *dij, *wij);
+                    *dij = fma(k ? 1 : f->epsilon, *dij, sd);
+                }
+            }
+}
+
+static void test_a_fold_of_any_rank_is_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    static const size_t ROWS[] = {1, 7, 8, 64, 75}, COLS[] = {1, 8, 16, 45},
+                        N[] = {0, 1, 64, 127, 128, 129, 300};
+    enum { MOST = 75, WIDEST = 45, RANK = 300, ALL = MOST * WIDEST + 1 };
+    static double a[RANK], c[RANK], post[RANK * (MOST + 2)], pre[RANK * WIDEST], w[2][ALL], d[2][ALL];
+    fill(a, RANK), fill(c, RANK), fill(post, RANK * (MOST + 2)), fill(pre, RANK * WIDEST);
+    for (size_t m = 0; m < sizeof ROWS / sizeof *ROWS; m++)
+        for (size_t q = 0; q < sizeof COLS / sizeof *COLS; q++)
+            for (size_t n = 0; n < sizeof N / sizeof *N; n++)
+                for (int lowpass = 0; lowpass < 3; lowpass++) { /* none, coupled, d by itself */
+                    const struct ap_synapse_factors f = {
+                        N[n], 0.99, lowpass == 2 ? 0 : 0.3, 0.6, a, c, post, ROWS[m] + 2, pre};
+                    fill(w[0], ALL), fill(d[0], ALL);
+                    memcpy(w[1], w[0], sizeof w[0]);
+                    memcpy(d[1], d[0], sizeof d[0]);
+                    ap_synapse_rank(ROWS[m], COLS[q], w[0], lowpass ? d[0] : NULL, &f);
+                    rank_slowly(ROWS[m], COLS[q], w[1], lowpass ? d[1] : NULL, &f);
+                    assert_memory_equal(w[0], w[1], sizeof w[0]); /* and nothing beyond */
+                    assert_memory_equal(d[0], d[1], sizeof d[0]);
+                }
+}
+
 /* The six coefficients in long double, by series where the closed form cancels. */
 static void exact(long double h, long double tau, long double eta, long double k[6])
 {
@@ -319,6 +391,8 @@ int main(void)
         cmocka_unit_test(test_the_product_is_the_naive_one_bit_by_bit),
         cmocka_unit_test(test_the_product_is_accurate),
         cmocka_unit_test(test_rows_are_apart),
+        cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),
+        cmocka_unit_test(test_a_fold_of_any_rank_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
         cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),
         cmocka_unit_test(test_two_half_steps_are_one),

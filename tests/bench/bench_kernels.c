@@ -1,5 +1,6 @@
-/* Speed of the kernels beside the machine's own limits, in one run: medians of several repetitions, one thread. Reading and
- * OpenBLAS are measured on the same working set, each repetition beside ours. One JSON object per line; kernels.py prints them.
+/* Speed of the kernels beside the machine's own limits, in one run: CPU time, medians of several repetitions, one thread. Reading,
+ * FMAs in registers and OpenBLAS are measured beside ours in each repetition, on the same working set, aligned as the simulator's.
+ * One JSON object per line; kernels.py prints them.
  *
  *     bench_kernels [PART [OPENBLAS]]    PART of a row's name; the file of a libopenblas, whose core type is that of
  *                                        OPENBLAS_CORETYPE */
@@ -13,10 +14,11 @@
 #include <string.h>
 #include <time.h>
 
+/* CPU time: what others take of the processor does not count. */
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -80,6 +82,26 @@ AP_CLONES double read_all(const double *x, size_t n)
     return lane[0];
 }
 
+/* FMAs in the registers alone, in as many chains as hide their latency: 12 of 8 numbers, or of 4 where registers are narrower
+ * and the other half would not fit. */
+enum { CHAINS = 96, UNIT_ROUNDS = 1000, UNIT_FMAS = UNIT_ROUNDS * CHAINS };
+static inline __attribute__((always_inline)) double chains(int n)
+{
+    double s[CHAINS] = {0}, a = 0.5 + 1e-9 * sink, b = a;
+    for (int i = 0; i < UNIT_FMAS / n; i++)
+#pragma omp simd
+        for (int l = 0; l < n; l++)
+            s[l] = fma(s[l], a, b);
+    for (int l = 1; l < n; l++)
+        s[0] += s[l];
+    return s[0];
+}
+double all_units(void);
+AP_CLONES double all_units(void)
+{
+    return __builtin_cpu_supports("avx512f") ? chains(CHAINS) : chains(CHAINS / 2);
+}
+
 /* ---- OpenBLAS ---------------------------------------------------------------------------------------- */
 
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
@@ -102,7 +124,7 @@ static void load_blas(const char *path)
     fprintf(stderr, "yardstick: %s\n", config ? config() : "OpenBLAS");
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------- */
+/* ---- matrices ---------------------------------------------------------------------------------------- */
 
 static const char *part = "";
 
@@ -111,131 +133,133 @@ static int wanted(const char *name)
     return strstr(name, part) != NULL;
 }
 
-/* y = W x, one right-hand side: bound by reading W. */
-static void bench_product(size_t rows, size_t cols)
+/* One working set in one block: a matrix w or two, [rows][cols], and n vectors on either side. */
+struct problem {
+    size_t rows, cols, n;
+    double *w, *d; /* d: of kernels that have `two` */
+    double *left;  /* rows * n numbers */
+    double *right; /* cols * n */
+    double *small; /* [n], coefficients, so that nothing grows */
+};
+
+struct kernel {
+    const char *name, *about; /* name of a row: with n, rows, cols */
+    int two;                  /* both matrices */
+    void (*ours)(const struct problem *p), (*blas)(const struct problem *p);
+};
+
+/* left = W right */
+static void product(const struct problem *p)
 {
-    size_t n = rows * cols;
-    double bytes = (double)n * sizeof(double);
-    char name[64];
-    snprintf(name, sizeof name, "product %zu x %zu", rows, cols);
-    if (!wanted(name))
-        return;
-    double *w = malloc(n * sizeof *w), *x = malloc(cols * sizeof *x), *y = malloc(rows * sizeof *y);
-    struct timing ours = {0}, reading = {0}, theirs = {0};
-    fill(w, n);
-    fill(x, cols);
-#define OURS   ap_synapse_product(rows, cols, w, x, 0, y)
-#define READ   sink = read_all(w, n)
-#define THEIRS blas_gemv(ROW_MAJOR, PLAIN, (int)rows, (int)cols, 1, w, (int)cols, x, 1, 0, y, 1)
-    WARM(reading, READ);
-    WARM(ours, OURS);
-    if (blas_gemv)
-        WARM(theirs, THEIRS);
-    for (int g = 0; g < GROUPS; g++) {
-        GROUP(reading, g, READ);
-        GROUP(ours, g, OURS);
-        if (blas_gemv)
-            GROUP(theirs, g, THEIRS);
-    }
-    sink = y[0];
-    double mine = median(&ours), limit = median(&reading), blas = blas_gemv ? median(&theirs) : 0;
-    printf("{\"workload\": \"%s\", \"program\": \"apical, one column\", \"MB\": %.1f, \"GB/s\": %.2f, "
-           "\"reading GB/s\": %.2f, \"of reading\": %.3f",
-           name, bytes / 1e6, bytes / mine / 1e9, bytes / limit / 1e9, limit / mine);
-    if (blas_gemv)
-        printf(", \"dgemv GB/s\": %.2f, \"times dgemv\": %.3f", bytes / blas / 1e9, blas / mine);
-    printf("}\n");
-    fflush(stdout);
-    free(w);
-    free(x);
-    free(y);
+    ap_synapse_product(p->rows, p->cols, p->w, p->right, 0, p->left);
 }
 
-/* Y = X W^T, B right-hand sides; ours takes them one by one. X is [B][cols], Y [B][rows]. */
-static void bench_batch(size_t rows, size_t cols, size_t batch)
+static void gemv(const struct problem *p)
 {
-    char name[64];
-    snprintf(name, sizeof name, "batch of %zu, %zu x %zu", batch, rows, cols);
-    if (!wanted(name))
-        return;
-    double *w = malloc(rows * cols * sizeof *w), *x = malloc(batch * cols * sizeof *x),
-           *y = malloc(batch * rows * sizeof *y), flops = 2.0 * (double)(rows * cols * batch);
-    struct timing ours = {0}, theirs = {0};
-    fill(w, rows * cols);
-    fill(x, batch * cols);
-#define EACH                                                                                                 \
-    for (size_t b = 0; b < batch; b++)                                                                       \
-    ap_synapse_product(rows, cols, w, x + b * cols, 0, y + b * rows)
-#define GEMM                                                                                                 \
-    blas_gemm(ROW_MAJOR, PLAIN, TRANSPOSED, (int)batch, (int)rows, (int)cols, 1, x, (int)cols, w, (int)cols, \
-              0, y, (int)rows)
-    WARM(ours, EACH);
-    if (blas_gemm)
-        WARM(theirs, GEMM);
-    for (int g = 0; g < GROUPS; g++) {
-        GROUP(ours, g, EACH);
-        if (blas_gemm)
-            GROUP(theirs, g, GEMM);
-    }
-    sink = y[0];
-    double mine = median(&ours), blas = blas_gemm ? median(&theirs) : 0;
-    printf("{\"workload\": \"%s\", \"program\": \"apical, one by one\", \"GFLOP/s\": %.2f", name,
-           flops / mine / 1e9);
-    if (blas_gemm)
-        printf(", \"dgemm GFLOP/s\": %.2f, \"of dgemm\": %.3f", flops / blas / 1e9, blas / mine);
-    printf("}\n");
-    fflush(stdout);
-    free(w);
-    free(x);
-    free(y);
+    blas_gemv(ROW_MAJOR, PLAIN, (int)p->rows, (int)p->cols, 1, p->w, (int)p->cols, p->right, 1, 0, p->left,
+              1);
 }
 
-/* K steps of a rule with low-pass, folded into W and D step by step: 8 flops per synapse and step that matter. Beside it, what
- * a rank-K update of two matrices costs as dgemm. */
-static void bench_fold(size_t rows, size_t cols, size_t steps)
+/* The same for n vectors side by side. */
+static void batch(const struct problem *p)
+{
+    ap_synapse_batch(p->rows, p->cols, p->w, p->n, p->right, 0, p->left);
+}
+
+static void gemm(const struct problem *p)
+{
+    int n = (int)p->n;
+    blas_gemm(ROW_MAJOR, PLAIN, PLAIN, (int)p->rows, n, (int)p->cols, 1, p->w, (int)p->cols, p->right, n, 0,
+              p->left, n);
+}
+
+/* n products post pre^T into both matrices at once. */
+static void fold(const struct problem *p)
+{
+    const struct ap_synapse_factors f = {.n = p->n,
+                                         .left = 1,
+                                         .alpha = 1e-9,
+                                         .epsilon = 0.9,
+                                         .a = p->small,
+                                         .d = p->small,
+                                         .post = p->left,
+                                         .stride = p->rows,
+                                         .pre = p->right};
+    ap_synapse_rank(p->rows, p->cols, p->w, p->d, &f);
+}
+
+static void gemm_twice(const struct problem *p)
+{
+    for (int m = 0; m < 2; m++)
+        blas_gemm(ROW_MAJOR, TRANSPOSED, PLAIN, (int)p->rows, (int)p->cols, (int)p->n, 1e-9, p->left,
+                  (int)p->rows, p->right, (int)p->cols, 1, m ? p->d : p->w, (int)p->cols);
+}
+
+/* One step of a rule in place, from the first to the second of n = 2 products. */
+static void step(const struct problem *p)
+{
+    const struct ap_synapse_fold k = ap_synapse_fold_of(0.5, 30, 1e-9, 0);
+    ap_synapse_apply(p->rows, p->cols, p->w, p->d, p->left, p->right, p->left + p->rows, p->right + p->cols,
+                     &k);
+}
+
+static const struct kernel PRODUCT = {"product", "apical, one column", 0, product, gemv},
+                           BATCH = {"batch", "apical, side by side", 0, batch, gemm},
+                           FOLD = {"fold", "apical, at once", 1, fold, gemm_twice},
+                           STEP = {"step", "apical, in place", 1, step, NULL};
+
+/* A kernel beside its limit: what the FMA units do when nothing must be read, or what is done in the time that it takes to read
+ * the working set once, all of it in order. What is written goes back beside the reading and is not counted. */
+static void bench_matrix(const struct kernel *k, size_t n, size_t rows, size_t cols)
 {
     char name[64];
-    snprintf(name, sizeof name, "fold of %zu, %zu x %zu", steps, rows, cols);
+    snprintf(name, sizeof name, "%s of %zu, %zu x %zu", k->name, n, rows, cols);
     if (!wanted(name))
         return;
-    size_t n = rows * cols;
-    double *w = malloc(n * sizeof *w), *d = malloc(n * sizeof *d),
-           *post = malloc((steps + 1) * rows * sizeof *post), *pre = malloc((steps + 1) * cols * sizeof *pre),
-           flops = 2 * 2.0 * (double)(n * steps);
-    struct timing ours = {0}, theirs = {0};
-    struct ap_synapse_fold k = ap_synapse_fold_of(0.5, 30, 1e-9, 0);
-    fill(w, n);
-    fill(d, n);
-    fill(post, (steps + 1) * rows);
-    fill(pre, (steps + 1) * cols);
-#define STEPS                                                                                                \
-    for (size_t s = 0; s < steps; s++)                                                                       \
-    ap_synapse_apply(rows, cols, w, d, post + s * rows, pre + s * cols, post + (s + 1) * rows,               \
-                     pre + (s + 1) * cols, &k)
-#define RANK(m)                                                                                              \
-    blas_gemm(ROW_MAJOR, TRANSPOSED, PLAIN, (int)rows, (int)cols, (int)steps, 1e-9, post, (int)rows, pre,    \
-              (int)cols, 1, m, (int)cols)
-    WARM(ours, STEPS);
-    if (blas_gemm)
-        WARM(theirs, (RANK(w), RANK(d)));
+    size_t all = rows * cols, size = (k->two ? 2 : 1) * all + n * (rows + cols);
+    double *set = aligned_alloc(64, (size + 7) / 8 * 8 * sizeof *set), *small = malloc(n * sizeof *small);
+    struct problem p = {rows, cols, n, set, set + all, set + size - n * (rows + cols), set + size - n * cols,
+                        small};
+    fill(set, size);
+    for (size_t i = 0; i < n; i++)
+        small[i] = 1e-9;
+    double bytes = (double)size * sizeof *set, fmas = (double)all * (double)n * (k->two ? 2 : 1);
+    struct timing ours = {0}, reading = {0}, busy = {0}, theirs = {0}, of_limit = {0}, of_blas = {0};
+    int blas = k->blas && blas_gemm;
+    WARM(reading, sink = read_all(set, size));
+    WARM(busy, sink = all_units());
+    WARM(ours, k->ours(&p));
+    if (blas)
+        WARM(theirs, k->blas(&p));
     for (int g = 0; g < GROUPS; g++) {
-        GROUP(ours, g, STEPS);
-        if (blas_gemm)
-            GROUP(theirs, g, (RANK(w), RANK(d)));
+        GROUP(reading, g, sink = read_all(set, size));
+        GROUP(busy, g, sink = all_units());
+        GROUP(ours, g, k->ours(&p));
+        if (blas)
+            GROUP(theirs, g, k->blas(&p));
+        double compute = fmas / UNIT_FMAS * busy.group[g];
+        of_limit.group[g] = fmax(reading.group[g], compute) / ours.group[g];
+        of_blas.group[g] = theirs.group[g] / ours.group[g];
     }
-    sink = w[0] + d[0];
-    double mine = median(&ours), blas = blas_gemm ? median(&theirs) : 0;
-    printf("{\"workload\": \"%s\", \"program\": \"apical, step by step\", \"GFLOP/s\": %.2f", name,
-           flops / mine / 1e9);
-    if (blas_gemm)
-        printf(", \"dgemm GFLOP/s\": %.2f, \"of dgemm\": %.3f", flops / blas / 1e9, blas / mine);
+    sink = p.left[0] + p.w[0];
+    double mine = median(&ours), bandwidth = bytes / median(&reading), peak = UNIT_FMAS / median(&busy),
+           intensity = fmas / bytes;
+    printf(
+        "{\"workload\": \"%s\", \"program\": \"%s\", \"MB\": %.1f, \"FMA per byte\": %.3f, \"GB/s\": %.2f, "
+        "\"reading GB/s\": %.2f, \"GFMA/s\": %.2f, \"peak GFMA/s\": %.2f, \"limit GFMA/s\": %.2f, \"of "
+        "limit\": %.3f",
+        name, k->about, bytes / 1e6, intensity, bytes / mine / 1e9, bandwidth / 1e9, fmas / mine / 1e9,
+        peak / 1e9, fmin(peak, intensity * bandwidth) / 1e9, median(&of_limit));
+    if (blas)
+        printf(", \"OpenBLAS GFMA/s\": %.2f, \"of OpenBLAS\": %.3f", fmas / median(&theirs) / 1e9,
+               median(&of_blas));
     printf("}\n");
     fflush(stdout);
-    free(w);
-    free(d);
-    free(post);
-    free(pre);
+    free(set);
+    free(small);
 }
+
+/* ---- functions --------------------------------------------------------------------------------------- */
 
 static void bench_function(const char *name, void (*ours)(size_t, const double *, double *),
                            double (*theirs)(double))
@@ -268,13 +292,15 @@ int main(int argc, char **argv)
 {
     part = argc > 1 ? argv[1] : "";
     load_blas(argc > 2 ? argv[2] : NULL);
-    bench_product(128, 1000);
-    bench_product(1000, 1000);
-    bench_product(8000, 8000);
-    bench_batch(500, 784, 32);
-    bench_batch(500, 500, 32);
-    bench_fold(500, 784, 32);
-    bench_fold(500, 500, 32);
+    bench_matrix(&PRODUCT, 1, 128, 1000);
+    bench_matrix(&PRODUCT, 1, 1000, 1000);
+    bench_matrix(&PRODUCT, 1, 8000, 8000);
+    bench_matrix(&BATCH, 8, 500, 500);
+    bench_matrix(&BATCH, 32, 500, 500);
+    bench_matrix(&BATCH, 32, 500, 784);
+    bench_matrix(&STEP, 2, 500, 500);
+    bench_matrix(&FOLD, 36, 500, 500);
+    bench_matrix(&FOLD, 256, 500, 500);
     bench_function("exp", ap_mathx_exp_n, exp);
     bench_function("log", ap_mathx_log_n, log);
     bench_function("tanh", ap_mathx_tanh_n, tanh);

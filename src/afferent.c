@@ -88,8 +88,6 @@ static void begin_rows(const struct ap_afferents *x, const struct ap_afferent *f
         ap_synapse_product(n, p->cols, p->d + at, f->a, 0, f->d0a + first);
         ap_synapse_product(n, p->cols, p->d + at, f->b, 0, f->d0b + first);
     }
-    memcpy(f->wa + first, f->w0a + first, n * sizeof(double));
-    memcpy(f->wb + first, f->w0b + first, n * sizeof(double));
 }
 
 /* Calls begin_rows or the fold over all rows of all afferents, 64 rows at a time. */
@@ -114,6 +112,23 @@ void ap_afferent_begin(struct ap_afferents *x, const double *from, const double 
             f->epsilon = 1;
             memset(f->p, 0, 4 * p->rows * sizeof *f->p); /* p, q, r, s lie one after the other */
         }
+    }
+}
+
+void ap_afferent_taken(struct ap_afferents *x)
+{
+    for (int k = 0; k < x->n; k++) {
+        size_t rows = x->c->proj[x->of[k].proj].rows;
+        memcpy(x->of[k].wa, x->of[k].w0a, rows * sizeof(double));
+        memcpy(x->of[k].wb, x->of[k].w0b, rows * sizeof(double));
+    }
+}
+
+void ap_afferent_take(struct ap_afferents *x)
+{
+    for (int k = 0; k < x->n; k++) {
+        struct ap_afferent *f = &x->of[k];
+        const struct ap_proj *p = &x->c->proj[f->proj];
         long pieces = (long)((p->rows + ROWS - 1) / ROWS);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
         for (long i = 0; i < pieces; i++) {
@@ -121,6 +136,7 @@ void ap_afferent_begin(struct ap_afferents *x, const double *from, const double 
             begin_rows(x, f, first, last);
         }
     }
+    ap_afferent_taken(x);
 }
 
 void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, const double *post0, double e0,

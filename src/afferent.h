@@ -38,8 +38,10 @@ enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const st
 void ap_afferent_free(struct ap_afferents *x);
 
 /* A presentation begins: clamped potentials go from `from` to `to` ([n_rate]); plastic [n_proj] says whose rules act at
- * some time of it. */
+ * some time of it. Then the products with the matrices are taken; or someone else has put them into w0a ... d0b. */
 void ap_afferent_begin(struct ap_afferents *x, const double *from, const double *to, const bool *plastic);
+void ap_afferent_take(struct ap_afferents *x);
+void ap_afferent_taken(struct ap_afferents *x);
 
 /* One step of the rule with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
 void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, const double *post0, double e0,

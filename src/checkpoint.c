@@ -47,11 +47,12 @@ struct body {
 static void arrays(struct ap_sim *x, struct ap_io_piece out[ARRAYS])
 {
     const struct ap_circuit *c = x->c;
+    size_t copies = (size_t)c->copies;
     const struct ap_io_piece all[ARRAYS] = {
-        {x->g.y, c->n_state * sizeof(double)},
+        {x->g.y, copies * c->n_state * sizeof(double)},
         {c->weights, c->n_weights * sizeof(double)},
-        {x->clamp, c->n_rate * sizeof(double)},
-        {x->rhs.clamp_to, c->n_rate * sizeof(double)},
+        {x->clamp, copies * c->n_rate * sizeof(double)},
+        {x->aim, copies * c->n_rate * sizeof(double)},
         {x->shown, (size_t)c->spec->n_block * sizeof *x->shown},
         {x->noise.carry, x->noise.n * sizeof(double)},
         {x->noise.slope, x->noise.n * sizeof(double)},

@@ -70,6 +70,15 @@ static double other_doubles(const struct ap_spec *s)
     return sum;
 }
 
+/* That the largest batch needs. */
+static int copies_of(const struct ap_spec *s)
+{
+    int64_t copies = 1;
+    for (int b = 0; b < s->n_block; b++)
+        copies = s->block[b].batch > copies ? s->block[b].batch : copies;
+    return (int)copies;
+}
+
 enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct ap_circuit_size *out)
 {
     memset(out, 0, sizeof *out);
@@ -93,12 +102,14 @@ enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct a
     }
     out->dynamic = membrane;
     out->state = membrane + (s->integrator.held ? 0 : plastic_states);
-    /* weights and products once; 48 vectors of CVODE; a dozen arrays of one value per compartment; small things */
-    size_t doubles = 0;
+    /* weights and products once; for each copy 48 vectors of CVODE and a dozen arrays of one value per compartment; small
+     * things */
+    size_t doubles = 0, copies = (size_t)copies_of(s);
     double other = other_doubles(s) + SMALL_THINGS;
     fits = fits && ap_mem_sum(out->synapses, plastic_states, &doubles) &&
-           add_product(&doubles, out->state, 48) && add_product(&doubles, out->compartments, 16) &&
-           other < 1e18 && ap_mem_sum(doubles, (size_t)other, &doubles) &&
+           add_product(&doubles, out->state, 48 * copies) &&
+           add_product(&doubles, out->compartments, 16 * copies) && other < 1e18 &&
+           ap_mem_sum(doubles, (size_t)other, &doubles) &&
            ap_mem_product(doubles, sizeof(double), &out->bytes);
     if (!fits)
         return ap_err_add(e, AP_EMEMORY, NULL, "make the populations smaller",
@@ -341,6 +352,7 @@ static enum ap_code build(struct ap_err *e, struct ap_circuit *c)
     struct ap_circuit_size size;
     AP_TRY(ap_circuit_size(e, s, &size));
     c->coupled = !s->integrator.held;
+    c->copies = copies_of(s);
     c->pop = ap_mem_arena_take(e, &c->arena, (size_t)s->n_pop + 1, sizeof *c->pop);
     c->proj = ap_mem_arena_take(e, &c->arena, (size_t)s->n_proj + 1, sizeof *c->proj);
     if (!c->pop || !c->proj)

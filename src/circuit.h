@@ -78,7 +78,8 @@ struct ap_circuit {
     int n_proj;
     struct ap_stimulus *stim; /* [n_stim], opened */
     int n_stim;
-    size_t n_value, n_rate, n_membrane, n_state, n_signal;
+    size_t n_value, n_rate, n_membrane, n_state, n_signal; /* of one copy */
+    int copies;                                            /* that a batch needs at most */
     struct ap_part *part;
     int n_part;
     struct ap_task *task;

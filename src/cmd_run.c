@@ -22,7 +22,7 @@ static const char HELP[] =
     "  --threads N           threads, or replicates that run at once; the result has the same bits for any "
     "number\n"
     "  --progress STYLE      auto, bar, plain, json or none\n"
-    "  --stop-after N        end after N presentations\n"
+    "  --stop-after N        end after N presentations, and the rest of their batch\n"
     "  --checkpoint-every S  seconds between checkpoints, 60 when absent; 0: only when stopped by a signal\n"
     "  --no-figures          draw nothing\n"
     "  --profile             print where the time went, from rates and weighted sums to figures\n\n"

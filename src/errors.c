@@ -238,6 +238,11 @@ static enum ap_code check_folder(struct ap_err *e, const struct ap_errors_option
 static enum ap_code compare(struct ap_err *e, struct comparing *c, struct ap_errors_result *result)
 {
     char log[AP_ERR_PATH];
+    for (int i = 0; i < c->s->n_block; i++)
+        if (c->s->block[i].batch > 1)
+            return ap_err_add(e, AP_EUSAGE, &c->s->block[i].batch_at, "compare with `batch: 1`",
+                              "errors are of one circuit, but block %s shows %lld patterns at once",
+                              c->s->block[i].name, (long long)c->s->block[i].batch);
     AP_TRY(ap_sim_open(e, &c->sim, c->s));
     AP_TRY(ap_analysis_open(e, &c->analysis, &c->sim.rhs));
     AP_TRY(ap_analysis_keep(e, &c->analysis));

@@ -16,9 +16,11 @@
 
 enum { LEAST = 16, ROWS = 64 }; /* products that must fit; rows of one piece of work */
 
-/* As many products as cost a quarter of the matrix. */
-static size_t room_of(const struct ap_proj *p)
+/* As many products as cost a quarter of the matrix. Copies that share their weights cannot change the matrix in place. */
+static size_t room_of(const struct ap_circuit *c, const struct ap_proj *p)
 {
+    if (c->copies > 1)
+        return AP_SYNAPSE_RANK;
     size_t room = p->rows * p->cols / (4 * (p->rows + p->cols));
     return room > AP_SYNAPSE_RANK ? AP_SYNAPSE_RANK : room;
 }
@@ -31,7 +33,7 @@ static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
             return false;
     }
     return !c->coupled && p->w && p->plastic && !c->pop[p->pre].clamped &&
-           p->spec->connect == AP_CONNECT_DENSE && room_of(p) >= LEAST;
+           p->spec->connect == AP_CONNECT_DENSE && room_of(c, p) >= LEAST;
 }
 
 enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c)
@@ -42,7 +44,7 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
         const struct ap_proj *p = &c->proj[i];
         if (eligible(c, p)) {
             x->n++;
-            doubles += (room_of(p) + 1) * (p->rows + p->cols) + 3 * room_of(p);
+            doubles += (room_of(c, p) + 1) * (p->rows + p->cols) + 3 * room_of(c, p);
         }
     }
     x->of = ap_mem_array(e, (size_t)x->n + 1, sizeof *x->of, "factors");
@@ -58,7 +60,7 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
             continue;
         struct ap_factor *f = x->by_proj[i] = &x->of[n++];
         f->proj = i;
-        f->room = room_of(p);
+        f->room = room_of(c, p);
         const struct {
             double **array;
             size_t n;
@@ -94,19 +96,24 @@ static double norm(size_t n, const double *x)
     return sqrt(square);
 }
 
-/* D0 x, all rows. */
-static void take_products(const struct ap_factors *x, struct ap_factor *f, const double *sent)
+void ap_factor_taken(const struct ap_factors *x, struct ap_factor *f, const double *sent)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     memcpy(f->x0, sent, p->cols * sizeof *sent);
+    double length = norm(p->cols, sent);
+    f->gain = length > 0 ? norm(p->rows, f->d0x) / length : HUGE_VAL;
+}
+
+void ap_factor_take(const struct ap_factors *x, struct ap_factor *f, const double *sent)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
     long pieces = (long)((p->rows + ROWS - 1) / ROWS);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (long i = 0; i < pieces; i++) {
         size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
         ap_synapse_product(n, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
     }
-    double length = norm(p->cols, sent);
-    f->gain = length > 0 ? norm(p->rows, f->d0x) / length : HUGE_VAL;
+    ap_factor_taken(x, f, sent);
 }
 
 /* The product of the present, with coefficients 0. */
@@ -127,15 +134,14 @@ static void clear(struct ap_factor *f)
 }
 
 void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,
-                     const double *pre, const double *sent)
+                     const double *pre)
 {
     clear(f);
     f->learns = true;
     f->reach = 0;
     f->from = t;
     push(x, f, post, pre);
-    if (x->c->proj[f->proj].d)
-        take_products(x, f, sent);
+    f->gain = HUGE_VAL;
 }
 
 void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent)
@@ -174,7 +180,7 @@ static void bring_up(const struct ap_factors *x, struct ap_factor *f)
     }
 }
 
-bool ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
+void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
                     const double *pre)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
@@ -193,25 +199,36 @@ bool ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, d
     f->a[f->n - 1] = k.k1;
     f->d[f->n - 1] = k.c1;
     f->from = t;
-    if (f->n < f->room)
-        return false;
-    bring_up(x, f);
-    clear(f);
-    push(x, f, post, pre);
-    f->gain = HUGE_VAL; /* D0 is another */
-    return true;
 }
 
-void ap_factor_refresh(const struct ap_factors *x, struct ap_factor *f, const double *sent, double tolerance)
+void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    size_t last = f->n - 1;
+    clear(f);
+    memmove(f->post, f->post + last * p->rows, p->rows * sizeof *f->post);
+    memmove(f->pre, f->pre + last * p->cols, p->cols * sizeof *f->pre);
+    f->a[0] = f->d[0] = 0;
+    f->n = 1;
+    f->gain = HUGE_VAL; /* D0 is another */
+}
+
+void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f)
+{
+    bring_up(x, f);
+    ap_factor_clear(x, f);
+}
+
+bool ap_factor_stale(const struct ap_factors *x, const struct ap_factor *f, const double *sent,
+                     double tolerance)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     if (!p->d)
-        return;
+        return false;
     double moved = 0;
     for (size_t j = 0; j < p->cols; j++)
         moved += (sent[j] - f->x0[j]) * (sent[j] - f->x0[j]);
-    if (f->gain * f->reach * sqrt(moved) > tolerance * sqrt((double)p->rows) || f->gain == HUGE_VAL)
-        take_products(x, f, sent);
+    return f->gain * f->reach * sqrt(moved) > tolerance * sqrt((double)p->rows) || f->gain == HUGE_VAL;
 }
 
 bool ap_factor_holds(const struct ap_factors *x, int proj)

@@ -9,7 +9,7 @@
  * store is full.
  *
  * D0 x, what the low-passed products of the past add to a sum, is taken anew only when x has moved so far that the
- * difference would be seen: see ap_factor_refresh. */
+ * difference would be seen: see ap_factor_stale. */
 #ifndef AP_FACTOR_H
 #define AP_FACTOR_H
 
@@ -45,9 +45,9 @@ struct ap_factors {
 enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c);
 void ap_factor_free(struct ap_factors *x);
 
-/* Learning begins at time t with signals post [rows], pre [cols], while x [cols] is sent. */
+/* Learning begins at time t with signals post [rows], pre [cols]; D0 x is not known yet. */
 void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,
-                     const double *pre, const double *sent);
+                     const double *pre);
 
 /* Before sums are taken at time t: what is sent then. */
 void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent);
@@ -56,13 +56,22 @@ void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, c
 void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
                    double *sum);
 
-/* A step of length h to time t has ended with these signals. True: the store was full, and the matrix was brought up to
- * date. */
-bool ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
+/* A step of length h to time t has ended with these signals. When the store is full (n == room) it must be renewed. */
+void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
                     const double *pre);
 
-/* Takes D0 x anew if the change of x since could move a sum by more than `tolerance` (root mean square). */
-void ap_factor_refresh(const struct ap_factors *x, struct ap_factor *f, const double *sent, double tolerance);
+/* Brings the matrices up to date and goes on; D0 is another then. */
+void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f);
+
+/* Whether the change of x since D0 x was taken could move a sum by more than `tolerance` (root mean square). */
+bool ap_factor_stale(const struct ap_factors *x, const struct ap_factor *f, const double *sent,
+                     double tolerance);
+/* Takes D0 x; or it was taken by someone else: d0x holds it. */
+void ap_factor_take(const struct ap_factors *x, struct ap_factor *f, const double *sent);
+void ap_factor_taken(const struct ap_factors *x, struct ap_factor *f, const double *sent);
+
+/* All of it is forgotten but the product of the present: someone else has brought the matrices up to date. */
+void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f);
 
 /* Whether the changes of this projection are kept here now, and not in its matrix. */
 bool ap_factor_holds(const struct ap_factors *x, int proj);

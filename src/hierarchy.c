@@ -178,38 +178,54 @@ static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t, const st
     compose(r, t->pop, t->first, t->last);
 }
 
-void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
+void ap_hierarchy_begin(struct ap_hierarchy *h)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_circuit *c = r->c;
-    bool known[AP_SPEC_POPS] = {false};
-    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
+    memset(h->known, 0, sizeof h->known);
     memset(r->dv, 0, c->n_value * sizeof *r->dv);
     memset(r->drate, 0, c->n_rate * sizeof *r->drate);
     memset(r->dinput, 0, c->n_value * sizeof *r->dinput);
-    for (int o = 0; o < h->n; o++) {
-        struct local l;
-        find_local(h, h->order[o], gamma, &l);
-        for (int k = 0; k < r->span.n; k++)
-            if (c->proj[r->span.of[k].proj].post == h->order[o] && known[c->proj[r->span.of[k].proj].pre])
-                ap_stage_look(r, &r->span.of[k], true);
+}
+
+void ap_hierarchy_population(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_circuit *c = r->c;
+    struct local l;
+    find_local(h, h->order[o], gamma, &l);
+    for (int k = 0; k < r->span.n; k++)
+        if (c->proj[r->span.of[k].proj].post == h->order[o] && h->known[c->proj[r->span.of[k].proj].pre])
+            ap_stage_look(r, &r->span.of[k], true);
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
-        for (int k = h->first[o]; k < h->last[o]; k++)
-            solve_rows(h, &c->task[k], &l, known, gamma, b, x);
-        known[h->order[o]] = true;
-        for (int k = 0; r->act.maps && k < c->n_proj; k++)
-            if (c->proj[k].pre == h->order[o])
-                ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
-    }
-    memcpy(h->x, x, c->n_state * sizeof *x);
-    h->evaluations = r->evaluations;
-    ap_profile_enter(r->profile, part);
+    for (int k = h->first[o]; k < h->last[o]; k++)
+        solve_rows(h, &c->task[k], &l, h->known, gamma, b, x);
+    h->known[h->order[o]] = true;
+    for (int k = 0; r->act.maps && k < c->n_proj; k++)
+        if (c->proj[k].pre == h->order[o])
+            ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
+}
+
+void ap_hierarchy_end(struct ap_hierarchy *h, const double *x)
+{
+    memcpy(h->x, x, h->rhs->c->n_state * sizeof *x);
+    h->evaluations = h->rhs->evaluations;
+}
+
+void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
+{
+    enum ap_profile_part part = ap_profile_enter(h->rhs->profile, AP_PROFILE_TANGENT);
+    ap_hierarchy_begin(h);
+    for (int o = 0; o < h->n; o++)
+        ap_hierarchy_population(h, o, gamma, b, x);
+    ap_hierarchy_end(h, x);
+    ap_profile_enter(h->rhs->profile, part);
 }
 
 /* ---- after a step ----------------------------------------------------------------------------------- */
 
-/* Whether y is where the last pass led from the last evaluation, and nothing has happened since. */
-static bool arrived(const struct ap_hierarchy *h, double t, const double *y)
+/* y is where the last pass led from the last evaluation, and nothing has happened since. */
+bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y)
 {
     const struct ap_rhs *r = h->rhs;
     if (h->evaluations != r->evaluations || r->at != t || r->act.any)
@@ -226,8 +242,8 @@ static bool arrived(const struct ap_hierarchy *h, double t, const double *y)
     return true;
 }
 
-/* Whether a projection leads down, so that its change is not in the pass; what is clamped does not change. */
-static bool returns(const struct ap_hierarchy *h, int proj)
+/* A projection leads down, so that its change is not in the pass; what is clamped does not change. */
+bool ap_hierarchy_returns(const struct ap_hierarchy *h, int proj)
 {
     const struct ap_proj *p = &h->rhs->c->proj[proj];
     return h->place[p->pre] >= h->place[p->post];
@@ -245,7 +261,7 @@ static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
             in[i] += r->dinput[m->value + i];
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
-            if (!returns(h, m->sum[s]))
+            if (!ap_hierarchy_returns(h, m->sum[s]))
                 continue;
             const double *dx = ap_stage_sent(r, m->sum[s], r->dv, r->drate, true), *w = r->w[m->sum[s]];
             if (q->spec->connect == AP_CONNECT_DENSE)
@@ -259,37 +275,46 @@ static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
     }
 }
 
-bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
+void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_circuit *c = r->c;
-    if (!arrived(h, t, y))
-        return false;
-    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_SUMS);
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
     memcpy(h->rate, r->rate, c->n_rate * sizeof *r->rate);
     memcpy(r->dv, r->v, c->n_value * sizeof *r->dv);
+#pragma omp parallel for schedule(static) if (c->threaded)
+    for (int k = 0; k < c->n_task; k++)
+        ap_stage_rates(r, &c->task[k], y, decay);
+    for (size_t i = 0; i < c->n_rate; i++)
+        r->drate[i] = r->rate[i] - h->rate[i];
+    for (size_t i = 0; i < c->n_value; i++)
+        r->dv[i] = r->v[i] - r->dv[i];
+}
+
+void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
+{
+    struct ap_rhs *r = h->rhs;
+    const struct ap_circuit *c = r->c;
 #pragma omp parallel if (c->threaded)
     {
-#pragma omp for schedule(static)
-        for (int k = 0; k < c->n_task; k++)
-            ap_stage_rates(r, &c->task[k], y, decay);
-#pragma omp single
-        {
-            for (size_t i = 0; i < c->n_rate; i++)
-                r->drate[i] = r->rate[i] - h->rate[i];
-            for (size_t i = 0; i < c->n_value; i++)
-                r->dv[i] = r->v[i] - r->dv[i];
-        }
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < r->span.n; k++)
-            if (returns(h, r->span.of[k].proj))
+            if (ap_hierarchy_returns(h, r->span.of[k].proj))
                 ap_stage_look(r, &r->span.of[k], true);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++)
             follow_sums(h, &c->task[k]);
     }
-    ap_profile_enter(r->profile, part);
+}
+
+bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
+{
+    if (!ap_hierarchy_arrived(h, t, y))
+        return false;
+    enum ap_profile_part part = ap_profile_enter(h->rhs->profile, AP_PROFILE_SUMS);
+    ap_hierarchy_follow_rates(h, t, y);
+    ap_hierarchy_follow_sums(h);
+    ap_profile_enter(h->rhs->profile, part);
     return true;
 }

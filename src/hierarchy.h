@@ -14,6 +14,7 @@ struct ap_hierarchy {
     struct ap_rhs *rhs;
     int n, order[AP_SPEC_POPS];                  /* populations with a state, from below */
     int first[AP_SPEC_POPS], last[AP_SPEC_POPS]; /* [n] their tasks */
+    bool known[AP_SPEC_POPS];                    /* [n_pop] solved already, in this pass */
     int place[AP_SPEC_POPS];                     /* [n_pop] in that order; -1: no state */
     double *work, *x;                            /* [n_state] x: what the last pass found */
     double *rate;                                /* [n_rate] */
@@ -26,9 +27,21 @@ void ap_hierarchy_free(struct ap_hierarchy *h);
 /* x [n_state], about (1 - gamma J)^-1 b, J at the linearised point; held weights only. */
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
 
+/* Its parts, for several circuits that share their weights: before, population order[o], after. */
+void ap_hierarchy_begin(struct ap_hierarchy *h);
+void ap_hierarchy_population(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x);
+void ap_hierarchy_end(struct ap_hierarchy *h, const double *x);
+
 /* Fields at (t, y), the end of a step, from those of its last evaluation: Newton's last correction was y minus the state
  * there, and what it sent upwards is known from the pass that found it; only what returns is summed again. The error is
  * of second order in the correction. False: these are not the fields of such a moment, nothing was done. */
 bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y);
+
+/* Its parts: whether these are the fields of such a moment; rates and their changes; sums, of which those that return are
+ * taken with the matrices. */
+bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y);
+void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y);
+bool ap_hierarchy_returns(const struct ap_hierarchy *h, int proj);
+void ap_hierarchy_follow_sums(struct ap_hierarchy *h);
 
 #endif

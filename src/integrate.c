@@ -9,8 +9,6 @@
  * Never: changes a weight.
  * Test: tests/unit/test_integrate.c */
 #include "integrate.h"
-#include "hierarchy.h"
-#include "tangent.h"
 #include "vec.h"
 
 #include <cvodes/cvodes.h>
@@ -29,18 +27,21 @@ struct cvode {
     N_Vector y, dense;
     SUNLinearSolver linear;
     SUNNonlinearSolver nonlinear;
-    struct ap_hierarchy hierarchy; /* when it is used */
+    struct ap_batch *batch;
     char message[AP_ERR_TEXT];
 };
 
 static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
 {
     struct ap_integrator *g = user;
-    ap_rhs_eval(g->rhs, t, ap_vec_data(y), ap_vec_data(dy));
-    const double *d = ap_vec_data(dy);
-    for (size_t i = 0; i < g->rhs->c->n_membrane; i++)
-        if (!isfinite(d[i]))
-            return 1; /* CVODE tries a shorter step */
+    const struct ap_circuit *c = g->rhs->c;
+    ap_batch_eval(g->batch, t, ap_vec_data(y), ap_vec_data(dy));
+    for (int b = 0; b < g->batch->n; b++) {
+        const double *d = ap_vec_data(dy) + (size_t)b * c->n_state;
+        for (size_t i = 0; i < c->n_membrane; i++)
+            if (!isfinite(d[i]))
+                return 1; /* CVODE tries a shorter step */
+    }
     return 0;
 }
 
@@ -48,7 +49,7 @@ static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)
 {
     (void)fy;
     struct ap_integrator *g = user;
-    ap_tangent_linearise(g->rhs, t, ap_vec_data(y));
+    ap_batch_linearise(g->batch, t, ap_vec_data(y));
     return 0;
 }
 
@@ -57,7 +58,7 @@ static int jacobian_times(N_Vector v, N_Vector jv, realtype t, N_Vector y, N_Vec
 {
     (void)t, (void)y, (void)fy, (void)tmp;
     struct ap_integrator *g = user;
-    ap_tangent_product(g->rhs, ap_vec_data(v), ap_vec_data(jv));
+    ap_batch_product(g->batch, ap_vec_data(v), ap_vec_data(jv));
     return 0;
 }
 
@@ -84,7 +85,6 @@ static void cvode_destroy(struct ap_integrator *g)
         CVodeFree(&k->memory);
     if (k->linear)
         SUNLinSolFree(k->linear);
-    ap_hierarchy_free(&k->hierarchy);
     if (k->nonlinear)
         SUNNonlinSolFree(k->nonlinear);
     ap_vec_pool_free(k->pool);
@@ -147,7 +147,7 @@ static int pass_solve(SUNLinearSolver s, SUNMatrix none, N_Vector x, N_Vector b,
     double gamma;
     if (CVodeGetCurrentGamma(k->memory, &gamma) != CV_SUCCESS)
         return SUNLS_MEM_FAIL;
-    ap_hierarchy_solve(&k->hierarchy, gamma, ap_vec_data(b), ap_vec_data(x));
+    ap_batch_solve(k->batch, gamma, ap_vec_data(b), ap_vec_data(x));
     return SUNLS_SUCCESS;
 }
 
@@ -160,7 +160,7 @@ static int pass_free(SUNLinearSolver s)
 static enum ap_code pass_create(struct ap_err *e, struct ap_integrator *g)
 {
     struct cvode *k = g->own;
-    AP_TRY(ap_hierarchy_init(e, &k->hierarchy, g->rhs));
+    k->batch = g->batch;
     SUNLinearSolver s = k->linear = SUNLinSolNewEmpty(k->context);
     if (!s)
         return ap_err_add(e, AP_EMEMORY, NULL, NULL, "no memory for SUNDIALS");
@@ -210,6 +210,7 @@ static enum ap_code adams_create(struct ap_err *e, struct ap_integrator *g)
 static enum ap_code cvode_begin(struct ap_err *e, struct ap_integrator *g)
 {
     struct cvode *k = g->own;
+    ap_vec_resize(k->pool, g->batch->n);
     if (CVodeReInit(k->memory, g->t, k->y) != CV_SUCCESS ||
         CVodeSetInitStep(k->memory, g->spec->step / 10) != CV_SUCCESS)
         return refused(e, g, "begin a presentation");
@@ -229,16 +230,17 @@ static enum ap_code cvode_step(struct ap_err *e, struct ap_integrator *g, double
                       "the integrator gave up: %s", k->message);
 }
 
-static enum ap_code cvode_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+static enum ap_code cvode_at(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out)
 {
     struct cvode *k = g->own;
+    size_t n = g->rhs->c->n_state, at = (size_t)copy * n;
     if (t == g->t) {
-        memcpy(out, g->y, g->rhs->c->n_state * sizeof *out);
+        memcpy(out, g->y + at, n * sizeof *out);
         return AP_OK;
     }
     if (CVodeGetDky(k->memory, t, 0, k->dense) != CV_SUCCESS)
         return refused(e, g, "interpolate");
-    memcpy(out, ap_vec_data(k->dense), g->rhs->c->n_state * sizeof *out);
+    memcpy(out, ap_vec_data(k->dense) + at, n * sizeof *out);
     return AP_OK;
 }
 
@@ -287,9 +289,9 @@ static enum ap_code euler_step(struct ap_err *e, struct ap_integrator *g, double
     return AP_OK;
 }
 
-static enum ap_code euler_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+static enum ap_code euler_at(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out)
 {
-    (void)e;
+    (void)e, (void)copy; /* one */
     double h = g->t - g->t_before, part = h > 0 ? (t - g->t_before) / h : 1;
     for (size_t i = 0; i < g->rhs->c->n_state; i++)
         out[i] = g->before[i] + part * (g->y[i] - g->before[i]);
@@ -332,10 +334,11 @@ const struct ap_table ap_integrator_table = {
 /* ---- public ---------------------------------------------------------------------------------------- */
 
 enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g,
-                                 const struct ap_integrator_spec *spec, struct ap_rhs *rhs)
+                                 const struct ap_integrator_spec *spec, struct ap_batch *batch)
 {
-    *g = (struct ap_integrator){.row = spec->row, .spec = spec, .rhs = rhs};
-    g->y = g->own_y = ap_mem_array(e, rhs->c->n_state, sizeof *g->y, "state");
+    const struct ap_circuit *c = batch->c;
+    *g = (struct ap_integrator){.row = spec->row, .spec = spec, .batch = batch, .rhs = batch->rhs[0]};
+    g->y = g->own_y = ap_mem_array(e, (size_t)c->copies * c->n_state, sizeof *g->y, "state");
     return g->y ? spec->row->create(e, g) : AP_EMEMORY;
 }
 
@@ -362,7 +365,7 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
 {
     enum ap_profile_part part = ap_profile_enter(g->rhs->profile, AP_PROFILE_SOLVER);
     g->t_before = g->t;
-    g->rhs->span.used = g->row->adaptive;
+    g->rhs->span.used = g->row->adaptive && g->batch->n == 1;
     enum ap_code code = g->row->step(e, g, stop);
     g->rhs->span.used = false;
     g->steps += code == AP_OK;
@@ -370,17 +373,15 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
     return code;
 }
 
-enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t, double *out)
+enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out)
 {
-    return g->row->at(e, g, t, out);
+    return g->row->at(e, g, copy, t, out);
 }
 
 void ap_integrate_fields(struct ap_integrator *g)
 {
-    struct cvode *k = g->row->adaptive ? g->own : NULL;
-    g->rhs->span.used = g->row->adaptive;
-    if (!k || !k->hierarchy.rhs || !ap_hierarchy_follow(&k->hierarchy, g->t, g->y))
-        ap_rhs_eval(g->rhs, g->t, g->y, NULL);
+    g->rhs->span.used = g->row->adaptive && g->batch->n == 1;
+    ap_batch_fields(g->batch, g->t, g->y);
     g->rhs->span.used = false;
 }
 

@@ -2,7 +2,7 @@
 #ifndef AP_INTEGRATE_H
 #define AP_INTEGRATE_H
 
-#include "rhs.h"
+#include "batch.h"
 
 struct ap_integrator;
 
@@ -13,14 +13,15 @@ struct ap_integrator_row {
     void (*destroy)(struct ap_integrator *g);
     enum ap_code (*begin)(struct ap_err *e, struct ap_integrator *g);
     enum ap_code (*step)(struct ap_err *e, struct ap_integrator *g, double stop);
-    enum ap_code (*at)(struct ap_err *e, struct ap_integrator *g, double t, double *out);
+    enum ap_code (*at)(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out);
 };
 
 struct ap_integrator {
     const struct ap_integrator_row *row;
     const struct ap_integrator_spec *spec;
-    struct ap_rhs *rhs;
-    double *y;           /* [n_state] the state at t */
+    struct ap_batch *batch;
+    struct ap_rhs *rhs;  /* of the first copy */
+    double *y;           /* [copy][n_state] the state at t */
     double *own_y;       /* y when it is not CVODE's */
     double *before;      /* [n_state] the state at t_before (Euler) */
     double *dy;          /* [n_state] (Euler) */
@@ -31,7 +32,7 @@ struct ap_integrator {
 };
 
 enum ap_code ap_integrate_create(struct ap_err *e, struct ap_integrator *g,
-                                 const struct ap_integrator_spec *spec, struct ap_rhs *rhs);
+                                 const struct ap_integrator_spec *spec, struct ap_batch *batch);
 void ap_integrate_free(struct ap_integrator *g);
 
 /* A presentation begins: t = 0, history forgotten, so that a resumed run and a straight one do the same. */
@@ -46,8 +47,8 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
 /* After a step: fields of the right-hand side at g->t. */
 void ap_integrate_fields(struct ap_integrator *g);
 
-/* The state at a time within the last step, interpolated; does not disturb the integration. */
-enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, double t, double *out);
+/* The state of one copy at a time within the last step, interpolated, [n_state]; does not disturb the integration. */
+enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out);
 
 struct ap_integrate_stats {
     uint64_t steps, evaluations, products;

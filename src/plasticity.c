@@ -51,7 +51,7 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
         const struct ap_proj *p = &x->rhs->c->proj[f->proj];
         if (x->rhs->now.plastic[f->proj])
             ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
-                            x->rhs->signal + p->pre_signal.at, ap_rhs_sent(x->rhs, f->proj));
+                            x->rhs->signal + p->pre_signal.at);
     }
     ap_rhs_drift(x->rhs, t);
     ap_profile_enter(x->rhs->profile, part);
@@ -105,10 +105,7 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
         const struct ap_proj *p = &c->proj[f->proj];
         if (!f->learns)
             continue;
-        if (ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at))
-            ap_span_forget(&x->rhs->span, f->proj);
-        ap_factor_refresh(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj),
-                          ap_rhs_tolerance(x->rhs, f->proj, 0.05));
+        ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
     }
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
     for (int k = 0; k < c->n_proj_task; k++)
@@ -122,6 +119,29 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
     update(x, t, h, false);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
     ap_rhs_drift(x->rhs, t);
+    ap_profile_enter(x->rhs->profile, part);
+}
+
+bool ap_plasticity_stale(const struct ap_plasticity *x, const struct ap_factor *f)
+{
+    return ap_factor_stale(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj),
+                           ap_rhs_tolerance(x->rhs, f->proj, 0.05));
+}
+
+void ap_plasticity_renew(struct ap_plasticity *x)
+{
+    enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
+    for (int k = 0; k < x->rhs->factor.n; k++) {
+        struct ap_factor *f = &x->rhs->factor.of[k];
+        if (!f->learns)
+            continue;
+        if (f->n == f->room) {
+            ap_factor_renew(&x->rhs->factor, f);
+            ap_span_forget(&x->rhs->span, f->proj);
+        }
+        if (ap_plasticity_stale(x, f))
+            ap_factor_take(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj));
+    }
     ap_profile_enter(x->rhs->profile, part);
 }
 

@@ -22,6 +22,11 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t);
 /* The fields of rhs are those at time t, the end of a step of length h: updates weights and low-passed products. */
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h);
 
+/* After both, for a circuit that has its weights to itself: full stores are renewed, and what past products add to sums is
+ * taken anew where it is stale. */
+void ap_plasticity_renew(struct ap_plasticity *x);
+bool ap_plasticity_stale(const struct ap_plasticity *x, const struct ap_factor *f);
+
 /* Explicit Euler: rhs->signal holds the signals at the beginning of the step of length dt that ended at t. */
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt);
 

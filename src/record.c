@@ -13,9 +13,9 @@
 #include <math.h>
 #include <string.h>
 
-enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
-                            const struct ap_cursor *cursor, const char *path,
-                            const struct ap_runlog_mark *mark)
+/* All but the log. */
+static enum ap_code open_buffers(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                                 const struct ap_cursor *cursor)
 {
     const struct ap_circuit *c = rhs->c;
     *r = (struct ap_recorder){.c = c, .rhs = rhs, .cursor = cursor, .log.file.fd = -1};
@@ -51,14 +51,33 @@ enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_r
         AP_TRY(ap_analysis_keep(e, &r->analysis));
     if (needs & AP_PROBE_ADJOINT)
         AP_TRY(ap_adjoint_create(e, &r->analysis, &r->adjoint));
+    return AP_OK;
+}
+
+enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                            const struct ap_cursor *cursor, const char *path,
+                            const struct ap_runlog_mark *mark)
+{
+    AP_TRY(open_buffers(e, r, rhs, cursor));
+    r->to = &r->log;
     if (mark)
         return ap_runlog_reopen(e, &r->log, path, mark);
     AP_TRY(ap_runlog_create(e, &r->log, path));
-    char *text = ap_spec_movable_text(e, s); /* as in circuit.yaml: a resumed run must write the same */
+    char *text =
+        ap_spec_movable_text(e, r->c->spec); /* as in circuit.yaml: a resumed run must write the same */
     enum ap_code code =
         text ? ap_runlog_append(e, &r->log, AP_BLOCK_SPEC, text, strlen(text), NULL, 0) : AP_EMEMORY;
     ap_mem_free(text);
     return code;
+}
+
+enum ap_code ap_record_beside(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                              struct ap_recorder *first, int copy)
+{
+    AP_TRY(open_buffers(e, r, rhs, first->cursor));
+    r->to = &first->log;
+    r->copy = copy;
+    return AP_OK;
 }
 
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r)
@@ -158,7 +177,7 @@ enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct a
             double t = (double)r->taken[i] * s->report[i].every;
             if (t >= g->t)
                 break;
-            AP_TRY(ap_integrate_at(e, g, t < g->t_before ? g->t_before : t, r->y));
+            AP_TRY(ap_integrate_at(e, g, r->copy, t < g->t_before ? g->t_before : t, r->y));
             ap_rhs_eval(r->rhs, t, r->y, NULL);
             take_frame(r, i);
         }
@@ -194,13 +213,13 @@ enum ap_code ap_record_end(struct ap_err *e, struct ap_recorder *r, const struct
     if (r->adjoint && r->analysis.taught)
         AP_TRY(ap_adjoint_eval(e, r->adjoint, &s->block[p->block], r->analysis.start));
     probe_now(r, false, true, r->column);
-    AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column,
+    AP_TRY(ap_runlog_append(e, r->to, AP_BLOCK_PRESENTATION, p, sizeof *p, r->column,
                             r->n_columns * sizeof(double)));
     for (int i = 0; i < s->n_report; i++) {
         if (r->taken[i] == 0)
             continue;
         struct ap_frames f = {(uint32_t)i, (uint32_t)r->taken[i], r->width[i], presentation};
-        AP_TRY(ap_runlog_append(e, &r->log, AP_BLOCK_FRAMES, &f, sizeof f, r->frame[i],
+        AP_TRY(ap_runlog_append(e, r->to, AP_BLOCK_FRAMES, &f, sizeof f, r->frame[i],
                                 r->taken[i] * r->width[i] * sizeof(double)));
     }
     ap_profile_enter(r->rhs->profile, part);

@@ -12,6 +12,8 @@ struct ap_recorder {
     struct ap_rhs *rhs;
     const struct ap_cursor *cursor;
     struct ap_runlog log;
+    struct ap_runlog *to;          /* the log that is written to: its own, or that of the first copy */
+    int copy;                      /* of a batch */
     struct ap_report_part **part;  /* [n_report] -> [n_of] */
     size_t *width;                 /* [n_report] values per frame */
     double **frame;                /* [n_report] -> frames of the current presentation */
@@ -30,6 +32,9 @@ struct ap_recorder {
 enum ap_code ap_record_open(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
                             const struct ap_cursor *cursor, const char *path,
                             const struct ap_runlog_mark *mark);
+/* Of another copy in a batch: writes into the first one's log. */
+enum ap_code ap_record_beside(struct ap_err *e, struct ap_recorder *r, struct ap_rhs *rhs,
+                              struct ap_recorder *first, int copy);
 enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r);
 
 /* A presentation begins; `k` counts within this pass of the block. Fields of rhs are those at t = 0. */

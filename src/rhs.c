@@ -137,6 +137,7 @@ void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
     r->drifts = false;
     ap_span_forget(&r->span, -1);
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
+    ap_afferent_take(&r->afferent);
 }
 
 /* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */

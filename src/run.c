@@ -119,13 +119,20 @@ static void summary_line(const struct running *r, const struct ap_block_spec *b,
     }
 }
 
+/* The last n presentations enter the means of the block. */
+static void sum_up(struct running *r, int n)
+{
+    const struct ap_spec *s = r->sim.spec;
+    for (int b = 0; b < n; b++)
+        for (int i = 0; i < s->n_probe && i < 64; i++)
+            r->loop.sum[i] += r->sim.copy[b]->column[ap_runlog_column(s, i)];
+    r->loop.shown += (uint64_t)n;
+}
+
 static void report(struct running *r, const struct ap_block_spec *b, bool ended)
 {
     const struct ap_spec *s = r->sim.spec;
     double seconds = ap_run_now();
-    for (int i = 0; i < s->n_probe && i < 64; i++)
-        r->loop.sum[i] += r->sim.recorder.column[ap_runlog_column(s, i)];
-    r->loop.shown++;
     if (ended)
         r->loop.pass[b - s->block]++;
     if (!r->o->progress || (!ended && seconds - r->last_report < 0.2))
@@ -181,8 +188,10 @@ static enum ap_code simulate_block(struct ap_err *e, struct running *r)
     const struct ap_spec *s = r->sim.spec;
     const struct ap_block_spec *b = &s->block[s->program[l->program]];
     while (l->k < (uint64_t)b->presentations && !enough(r)) {
+        int n = ap_sim_group(b, l->k);
         AP_TRY(ap_sim_present(e, &r->sim, (int)l->program, l->k));
-        l->k++;
+        l->k += (uint64_t)n;
+        sum_up(r, n);
         report(r, b, l->k == (uint64_t)b->presentations || enough(r));
         bool stop = r->o->stop && *r->o->stop;
         AP_TRY(save(e, r, stop));
@@ -535,7 +544,7 @@ enum ap_code ap_spec_estimate(const struct ap_spec *s, struct ap_estimate *out, 
             per = transient + settled < per ? transient + settled : per;
         }
         out->simulated_ms += (double)b->presentations * b->duration;
-        out->steps += (uint64_t)((double)b->presentations * per);
+        out->steps += (uint64_t)(ceil((double)b->presentations / (double)b->batch) * per);
     }
     return AP_OK;
 }

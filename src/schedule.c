@@ -7,6 +7,8 @@
  *   2. Repeats are unrolled into program[], so that the simulation loop is one flat loop.
  * Never: opens data files (stimulus.c does, when the circuit is built).
  * Test: tests/unit/test_spec.c, tests/cli/bad/ */
+#include "integrate.h"
+#include "probe.h"
 #include "spec.h"
 #include "stimulus.h"
 
@@ -147,7 +149,7 @@ static const char *const ORDER[] = {"sequence", "shuffled", NULL};
 
 struct block_keys {
     const char *name;
-    int64_t presentations;
+    int64_t presentations, batch;
     double duration, lag;
     bool teacher, noise, reset, restart;
     struct ap_node *plasticity, *present;
@@ -158,6 +160,10 @@ static const struct ap_key BLOCK_KEYS[] = {
     {"name", AP_KEY_NAME, AP_DIM_NONE, OF(name), AP_REQUIRED, 0, 0, NULL, "name of the block"},
     {"presentations", AP_KEY_INTEGER, AP_DIM_NONE, OF(presentations), AP_REQUIRED, 1, 1e12, NULL,
      "how many patterns are presented, one after the other"},
+    {"batch", AP_KEY_INTEGER, AP_DIM_NONE, OF(batch), "1", 1, AP_SPEC_BATCH, NULL,
+     "how many of them at once, to as many copies of the circuit: they begin with the same weights and end "
+     "with the mean of "
+     "theirs"},
     {"duration", AP_KEY_NUMBER, AP_DIM_TIME, OF(duration), AP_REQUIRED, AP_POSITIVE, 1e9, NULL,
      "of one presentation"},
     {"teacher", AP_KEY_SWITCH, AP_DIM_NONE, OF(teacher), "on", 0, 0, NULL, "whether gated nudging acts"},
@@ -334,6 +340,9 @@ static enum ap_code read_block(struct ap_err *e, struct ap_spec *s, struct ap_bl
         ap_schema_read(e, &s->tree, n, what, &(struct ap_keyset){BLOCK_KEYS, N(BLOCK_KEYS), &k}, 1);
     b->name = k.name;
     b->presentations = k.presentations;
+    b->batch = k.batch;
+    if (ap_yamlin_child(n, "batch"))
+        b->batch_at = ap_yamlin_child(n, "batch")->at;
     b->duration = k.duration;
     b->lag = k.lag;
     if (k.duration > 0 && k.lag >= k.duration)
@@ -454,6 +463,47 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
                           "integrator, newton: hierarchy is of kind bdf with held weights, not %s with %s",
                           kind, WEIGHTS[s->integrator.held]);
     return row ? code : AP_EUSAGE;
+}
+
+/* What one circuit does that several side by side, with the same weights and steps, do not. */
+static const char *alone(const struct ap_spec *s, const struct ap_block_spec *b, const char **hint)
+{
+    *hint = "use kind bdf or adams, with held weights";
+    if (!s->integrator.held || !s->integrator.row->adaptive)
+        return "copies share an adaptive integrator and weights that are held";
+    *hint = "leave out `batch`, or the interventions";
+    if (s->n_intervention > 0)
+        return "interventions act on one circuit";
+    *hint = "leave out `batch`, or write `noise: off`";
+    for (int p = 0; p < s->n_pop; p++)
+        if (s->pop[p].noise > 0 && b->noise)
+            return "noise is that of one circuit";
+    *hint = "leave out `batch`, or present another stimulus";
+    for (int p = 0; p < s->n_pop; p++)
+        if (b->stim[p] >= 0 && s->stim[b->stim[p]].p.read)
+            return "a cursor is moved by one circuit";
+    *hint = "leave out `batch`, or the probe";
+    for (int i = 0; i < s->n_probe; i++)
+        if (s->probe[i].row && (s->probe[i].row->needs & (AP_PROBE_CHANGE | AP_PROBE_ADJOINT)))
+            return "a probe follows the change of one circuit's weights";
+    *hint = "leave out `batch`, or the rule";
+    for (int i = 0; i < s->n_proj; i++)
+        if (b->plastic[i] && s->proj[i].connect == AP_CONNECT_ONE)
+            return "one-to-one weights are changed at every step";
+    return NULL;
+}
+
+enum ap_code ap_schedule_check_batches(struct ap_err *e, const struct ap_spec *s)
+{
+    enum ap_code code = AP_OK;
+    for (int i = 0; i < s->n_block; i++) {
+        const struct ap_block_spec *b = &s->block[i];
+        const char *hint, *why = b->batch > 1 ? alone(s, b, &hint) : NULL;
+        if (why)
+            code = ap_err_add(e, AP_EUSAGE, &b->batch_at, hint, "schedule, block %s: no batch of %lld: %s",
+                              b->name, (long long)b->batch, why);
+    }
+    return code;
 }
 
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s)

@@ -26,7 +26,10 @@ enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spe
     *x = (struct ap_sim){.spec = s, .recorder.log.file.fd = -1};
     if (!(x->c = ap_circuit_build(e, s)))
         return ap_err_code(e) ? ap_err_code(e) : AP_EMEMORY;
+    size_t copies = (size_t)x->c->copies;
     AP_TRY(ap_rhs_init(e, &x->rhs, x->c));
+    AP_TRY(ap_plasticity_init(e, &x->plasticity, &x->rhs));
+    AP_TRY(ap_batch_init(e, &x->batch, &x->rhs, &x->plasticity));
     bool noisy = false;
     for (int p = 0; p < s->n_pop; p++)
         noisy = noisy || s->pop[p].noise > 0;
@@ -37,39 +40,61 @@ enum ap_code ap_sim_open(struct ap_err *e, struct ap_sim *x, const struct ap_spe
         AP_TRY(ap_noise_init(e, &x->noise, x->c, longest));
         x->rhs.noise = &x->noise;
     }
-    AP_TRY(ap_integrate_create(e, &x->g, &s->integrator, &x->rhs));
-    AP_TRY(ap_plasticity_init(e, &x->plasticity, &x->rhs));
+    AP_TRY(ap_integrate_create(e, &x->g, &s->integrator, &x->batch));
     AP_TRY(ap_cursor_init(e, &x->cursor, x->c));
-    x->clamp = ap_mem_array(e, x->c->n_rate, sizeof *x->clamp, "clamped potentials");
+    x->clamp = ap_mem_array(e, copies * x->c->n_rate, sizeof *x->clamp, "clamped potentials");
+    x->aim = ap_mem_array(e, copies * x->c->n_rate, sizeof *x->aim, "clamped potentials");
     x->shown = ap_mem_array(e, (size_t)s->n_block + 1, sizeof *x->shown, "schedule");
-    if (!x->clamp || !x->shown)
+    x->copy = ap_mem_array(e, copies, sizeof *x->copy, "recorder");
+    x->more = ap_mem_array(e, copies, sizeof *x->more, "recorder");
+    if (!x->clamp || !x->aim || !x->shown || !x->copy || !x->more)
         return AP_EMEMORY;
-    ap_circuit_start(x->c, x->g.y);
+    for (size_t b = 0; b < copies; b++) {
+        x->copy[b] = b ? &x->more[b - 1] : &x->recorder;
+        x->batch.rhs[b]->clamp_to = x->aim + b * x->c->n_rate;
+        ap_circuit_start(x->c, x->g.y + b * x->c->n_state);
+    }
+    return AP_OK;
+}
+
+/* The recorders of the other copies. */
+static enum ap_code record_beside(struct ap_err *e, struct ap_sim *x)
+{
+    for (int b = 1; b < x->c->copies; b++)
+        AP_TRY(ap_record_beside(e, x->copy[b], x->batch.rhs[b], &x->recorder, b));
     return AP_OK;
 }
 
 enum ap_code ap_sim_record(struct ap_err *e, struct ap_sim *x, const char *path)
 {
     AP_TRY(ap_record_open(e, &x->recorder, &x->rhs, &x->cursor, path, NULL));
+    AP_TRY(record_beside(e, x));
     return ap_record_weights(e, &x->recorder, "initial");
 }
 
 enum ap_code ap_sim_record_on(struct ap_err *e, struct ap_sim *x, const char *path,
                               const struct ap_runlog_mark *mark)
 {
-    return ap_record_open(e, &x->recorder, &x->rhs, &x->cursor, path, mark);
+    AP_TRY(ap_record_open(e, &x->recorder, &x->rhs, &x->cursor, path, mark));
+    return record_beside(e, x);
 }
 
 void ap_sim_close(struct ap_sim *x)
 {
     ap_record_close(NULL, &x->recorder);
+    for (int b = 1; x->more && b < x->c->copies; b++)
+        ap_record_close(NULL, &x->more[b - 1]);
     ap_cursor_free(&x->cursor);
-    ap_plasticity_free(&x->plasticity);
     ap_integrate_free(&x->g);
+    ap_batch_free(&x->batch);
+    ap_plasticity_free(&x->plasticity);
     ap_noise_free(&x->noise);
     ap_rhs_free(&x->rhs);
     ap_mem_free(x->clamp);
+    ap_mem_free(x->aim);
     ap_mem_free(x->shown);
+    ap_mem_free(x->copy);
+    ap_mem_free(x->more);
     ap_circuit_free(x->c);
     *x = (struct ap_sim){.recorder.log.file.fd = -1};
 }
@@ -104,7 +129,8 @@ static enum ap_code ran_away(struct ap_err *e, const struct ap_sim *x, const str
                              uint64_t k, size_t at)
 {
     char where[AP_ERR_PATH], value[32];
-    ap_circuit_where(x->c, at, where);
+    ap_circuit_where(x->c, at % x->c->n_state, where);
+    k += at / x->c->n_state;
     double u = x->g.y[at];
     if (isfinite(u))
         snprintf(value, sizeof value, "%.4g", u);
@@ -123,9 +149,10 @@ static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const 
                                 uint64_t k)
 {
     double limit = x->spec->integrator.limit;
-    for (size_t i = 0; i < x->c->n_membrane; i++)
-        if (!(fabs(x->g.y[i]) <= limit))
-            return ran_away(e, x, b, k, i);
+    for (size_t copy = 0; copy < (size_t)x->batch.n; copy++)
+        for (size_t i = 0; i < x->c->n_membrane; i++)
+            if (!(fabs(x->g.y[copy * x->c->n_state + i]) <= limit))
+                return ran_away(e, x, b, k, copy * x->c->n_state + i);
     return AP_OK;
 }
 
@@ -133,15 +160,17 @@ static enum ap_code check_state(struct ap_err *e, const struct ap_sim *x, const 
 static enum ap_code gave_up(struct ap_err *e, struct ap_sim *x, const struct ap_block_spec *b, uint64_t k)
 {
     char where[AP_ERR_PATH];
-    double *dy = ap_mem_array(e, x->c->n_state, sizeof *dy, "derivatives");
+    size_t n = x->c->n_state;
+    double *dy = ap_mem_array(e, (size_t)x->batch.n * n, sizeof *dy, "derivatives");
     if (!dy)
         return AP_ENUMERIC;
-    ap_rhs_eval(&x->rhs, x->g.t, x->g.y, dy);
+    ap_batch_eval(&x->batch, x->g.t, x->g.y, dy);
     size_t worst = 0;
-    for (size_t i = 0; i < x->c->n_membrane; i++)
-        if (!(fabs(dy[i]) <= fabs(dy[worst])))
+    for (size_t i = 0; i < (size_t)x->batch.n * n; i++)
+        if (i % n < x->c->n_membrane && !(fabs(dy[i]) <= fabs(dy[worst])))
             worst = i;
-    ap_circuit_where(x->c, worst, where);
+    ap_circuit_where(x->c, worst % n, where);
+    k += worst / n;
     ap_err_add(
         e, AP_ENUMERIC, NULL, likely_cause(x, b),
         "the integrator stopped at %.6g ms (block %s, presentation %llu); fastest: %s, %.4g per ms at %.4g",
@@ -161,10 +190,13 @@ static enum ap_code too_many(struct ap_err *e, struct ap_sim *x, const struct ap
 
 /* ---- one presentation ------------------------------------------------------------------------------ */
 
-/* Clamped populations: from where they are now towards the new pattern. Returns the pattern's number. */
-static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, uint64_t shown, bool restart)
+/* Clamped populations of a copy: from where they are now towards the new pattern. Returns the pattern's number. */
+static uint64_t set_patterns(struct ap_sim *x, int copy, const struct ap_block_spec *b, uint64_t shown,
+                             bool restart)
 {
     struct ap_circuit *c = x->c;
+    struct ap_rhs *r = x->batch.rhs[copy];
+    const double *clamp = x->clamp + (size_t)copy * c->n_rate;
     uint64_t index = shown;
     for (int p = 0; p < c->n_pop; p++) { /* what a teacher network looks at in this block */
         struct ap_stimulus *st = b->stim[p] >= 0 ? &c->stim[b->stim[p]] : NULL;
@@ -182,16 +214,16 @@ static uint64_t set_patterns(struct ap_sim *x, const struct ap_block_spec *b, ui
         index = shown * c->stim[x->cursor.now].count + ap_cursor_place(&x->cursor);
     for (int p = 0; p < c->n_pop; p++) {
         const struct ap_pop *pop = &c->pop[p];
-        double *from = x->rhs.clamp_from + pop->rate, *to = x->rhs.clamp_to + pop->rate;
-        x->rhs.clamp_tau[p] = 0;
+        double *from = r->clamp_from + pop->rate, *to = r->clamp_to + pop->rate;
+        r->clamp_tau[p] = 0;
         if (!pop->clamped)
             continue;
-        memcpy(from, x->clamp + pop->rate, pop->n * sizeof *from);
+        memcpy(from, clamp + pop->rate, pop->n * sizeof *from);
         if (b->stim[p] < 0)
             continue; /* nothing reads it */
         struct ap_stimulus *st = &c->stim[b->stim[p]];
         ap_stimulus_potential(st, index, to);
-        x->rhs.clamp_tau[p] = st->stim->smoothing;
+        r->clamp_tau[p] = st->stim->smoothing;
     }
     return index;
 }
@@ -201,10 +233,13 @@ static void reset_state(struct ap_sim *x)
     struct ap_circuit *c = x->c;
     for (int k = 0; k < c->n_part; k++) {
         const struct ap_part *p = &c->part[k];
-        for (size_t i = 0; p->proj < 0 && i < p->n; i++)
-            x->g.y[p->start + i] = c->pop[p->pop].comp[p->comp].rest;
-        for (size_t i = 0; p->proj >= 0 && p->lowpass && i < p->n; i++)
-            x->g.y[p->start + i] = 0;
+        for (int b = 0; b < x->batch.n; b++) {
+            double *y = x->g.y + (size_t)b * c->n_state + p->start;
+            for (size_t i = 0; p->proj < 0 && i < p->n; i++)
+                y[i] = c->pop[p->pop].comp[p->comp].rest;
+            for (size_t i = 0; p->proj >= 0 && p->lowpass && i < p->n; i++)
+                y[i] = 0;
+        }
     }
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].d)
@@ -214,19 +249,37 @@ static void reset_state(struct ap_sim *x)
 /* The interventions of the stretch that begins at time t come into force. */
 static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, double t)
 {
-    ap_factor_fold(&x->rhs.factor);
-    ap_span_forget(&x->rhs.span, -1);
-    ap_intervene_set(&x->rhs.act, b, t);
-    ap_intervene_hold(&x->rhs.act, x->g.y);
-    x->rhs.now.plastic = x->rhs.act.plastic;
-    x->rhs.drifts = false; /* the weights have caught up */
+    if (x->batch.n == 1) /* what acts on several copies is the beginning of learning alone */
+        ap_factor_fold(&x->rhs.factor);
+    for (int k = 0; k < x->batch.n; k++) {
+        struct ap_rhs *r = x->batch.rhs[k];
+        ap_span_forget(&r->span, -1);
+        ap_intervene_set(&r->act, b, t);
+        ap_intervene_hold(&r->act, x->g.y + (size_t)k * x->c->n_state);
+        r->now.plastic = r->act.plastic;
+        r->drifts = false; /* the weights have caught up */
+    }
 }
 
 /* What is averaged over a presentation takes in the step that was made. */
 static void average(struct ap_sim *x, bool adaptive)
 {
-    ap_record_step(&x->recorder, x->g.t - x->g.t_before, adaptive);
+    for (int b = 0; b < x->batch.n; b++)
+        ap_record_step(x->copy[b], x->g.t - x->g.t_before, adaptive);
     ap_cursor_step(&x->cursor, x->rhs.rate, x->g.t_before, x->g.t, adaptive);
+}
+
+/* Samples within the step look elsewhere: fields that are still needed are laid aside meanwhile. */
+static enum ap_code record_samples(struct ap_err *e, struct ap_sim *x, bool needed)
+{
+    for (int b = 0; b < x->batch.n; b++) {
+        if (needed)
+            ap_rhs_keep(x->batch.rhs[b]);
+        AP_TRY(ap_record_samples(e, x->copy[b], &x->g));
+        if (needed)
+            ap_rhs_back(x->batch.rhs[b]);
+    }
+    return AP_OK;
 }
 
 /* Steps up to `stop`; fields of the right-hand side are those of now. */
@@ -236,7 +289,7 @@ static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_
     bool adaptive = x->g.row->adaptive, held = ap_plasticity_acts(&x->plasticity);
     bool averages = x->cursor.now >= 0 || ap_record_averages(&x->recorder);
     if (held && adaptive)
-        ap_plasticity_begin(&x->plasticity, x->g.t);
+        ap_batch_learn(&x->batch, x->g.t);
     for (; x->g.t < stop; (*steps)++) {
         if (*steps == x->spec->integrator.max_steps)
             return too_many(e, x, b, k);
@@ -252,83 +305,107 @@ static enum ap_code advance(struct ap_err *e, struct ap_sim *x, const struct ap_
             if (held)
                 ap_rhs_signals(&x->rhs);
         }
-        if (adaptive && (held || averages)) {
+        bool needed = adaptive && (held || averages);
+        if (needed)
             ap_integrate_fields(&x->g);
-            ap_rhs_keep(&x->rhs); /* samples within the step look elsewhere */
-        }
-        AP_TRY(ap_record_samples(e, &x->recorder, &x->g));
+        AP_TRY(record_samples(e, x, needed));
         if (!adaptive && held)
             ap_plasticity_euler(&x->plasticity, x->g.t, h);
-        if (adaptive && (held || averages)) {
-            ap_rhs_back(&x->rhs);
-            if (averages)
-                average(x, true);
-            if (held)
-                ap_plasticity_step(&x->plasticity, x->g.t, h);
-        }
+        if (needed && averages)
+            average(x, true);
+        if (needed && held)
+            ap_batch_learned(&x->batch, x->g.t, h);
     }
     return AP_OK;
+}
+
+int ap_sim_group(const struct ap_block_spec *b, uint64_t k)
+{
+    uint64_t left = (uint64_t)b->presentations > k ? (uint64_t)b->presentations - k : 1;
+    return (int)((uint64_t)b->batch < left ? (uint64_t)b->batch : left);
+}
+
+/* Everything that holds from the beginning of a presentation on. pattern [batch.n] */
+static void begin(struct ap_sim *x, const struct ap_block_spec *b, uint64_t k, uint64_t *pattern)
+{
+    enum ap_profile_part part = ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
+    for (int copy = 0; copy < x->batch.n; copy++) {
+        pattern[copy] = set_patterns(x, copy, b, x->shown[b - x->spec->block]++, k == 0 && b->restart);
+        x->batch.rhs[copy]->now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
+    }
+    if (x->rhs.noise)
+        ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
+    if (b->reset)
+        reset_state(x);
+    enter_stretch(x, b, 0);
+    ap_batch_begin(&x->batch, b->plastic);
+    ap_profile_enter(x->rhs.profile, part);
+    ap_batch_eval(&x->batch, 0, x->g.y, NULL);
+}
+
+/* The weights catch up; fields are those of the end, and where clamped potentials are now they go on from. */
+static void end(struct ap_sim *x, const struct ap_block_spec *b)
+{
+    const struct ap_circuit *c = x->c;
+    enum ap_profile_part part = ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
+    ap_batch_fold(&x->batch);
+    ap_profile_enter(x->rhs.profile, part);
+    for (int copy = 0; copy < x->batch.n; copy++)
+        x->batch.rhs[copy]->drifts = false; /* the weights have caught up */
+    ap_batch_eval(&x->batch, b->duration, x->g.y, NULL);
+    for (int copy = 0; copy < x->batch.n; copy++)
+        for (int p = 0; p < c->n_pop; p++)
+            if (c->pop[p].clamped)
+                memcpy(x->clamp + (size_t)copy * c->n_rate + c->pop[p].rate,
+                       x->batch.rhs[copy]->v + c->pop[p].comp[0].value, c->pop[p].n * sizeof(double));
+    if (x->rhs.noise)
+        ap_noise_finish(&x->noise, b->duration);
+    ap_cursor_end(&x->cursor, b->duration);
 }
 
 enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uint64_t k)
 {
     int block = x->spec->program[program];
     const struct ap_block_spec *b = &x->spec->block[block];
+    uint64_t pattern[AP_SPEC_BATCH];
     if (k == 0 && b->restart)
         x->shown[block] = 0;
-    enum ap_profile_part part = ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
-    uint64_t pattern = set_patterns(x, b, x->shown[block]++, k == 0 && b->restart);
-    x->rhs.now = (struct ap_presentation){b->duration, b->teacher, b->noise, b->plastic};
-    if (x->rhs.noise)
-        ap_noise_draw(&x->noise, x->presentation, b->duration, b->noise);
-    if (b->reset)
-        reset_state(x);
-
-    enter_stretch(x, b, 0);
-    ap_rhs_begin(&x->rhs, b->plastic);
-    ap_profile_enter(x->rhs.profile, part);
-    ap_rhs_eval(&x->rhs, 0, x->g.y, NULL);
+    ap_batch_resize(&x->batch, ap_sim_group(b, k));
+    begin(x, b, k, pattern);
     if (x->watch)
         ap_analysis_begin(x->watch);
-    AP_TRY(ap_record_begin(e, &x->recorder, b, k));
+    for (int copy = 0; copy < x->batch.n; copy++)
+        AP_TRY(ap_record_begin(e, x->copy[copy], b, k + (uint64_t)copy));
     ap_cursor_edge(&x->cursor, x->rhs.rate);
     AP_TRY(ap_integrate_begin(e, &x->g));
     int64_t steps = 0;
     while (x->g.t < b->duration) { /* from edge to edge of interventions */
         if (x->g.t > 0) {
             enter_stretch(x, b, x->g.t);
-            ap_rhs_eval(&x->rhs, x->g.t, x->g.y, NULL);
-            ap_record_edge(&x->recorder);
+            ap_batch_eval(&x->batch, x->g.t, x->g.y, NULL);
+            for (int copy = 0; copy < x->batch.n; copy++)
+                ap_record_edge(x->copy[copy]);
             ap_cursor_edge(&x->cursor, x->rhs.rate);
             AP_TRY(ap_integrate_restart(e, &x->g));
         }
         AP_TRY(advance(e, x, b, k, ap_intervene_edge(&x->rhs.act, b, x->g.t), &steps));
     }
-    ap_profile_enter(x->rhs.profile, AP_PROFILE_PATTERNS);
-    ap_afferent_fold(&x->rhs.afferent);
-    ap_factor_fold(&x->rhs.factor);
-    ap_profile_enter(x->rhs.profile, part);
-    x->rhs.drifts = false; /* the weights have caught up */
-    ap_rhs_eval(&x->rhs, b->duration, x->g.y, NULL);
-    for (int p = 0; p < x->c->n_pop; p++)
-        if (x->c->pop[p].clamped)
-            memcpy(x->clamp + x->c->pop[p].rate, x->rhs.v + x->c->pop[p].comp[0].value,
-                   x->c->pop[p].n * sizeof(double));
-    if (x->rhs.noise)
-        ap_noise_finish(&x->noise, b->duration);
-    ap_cursor_end(&x->cursor, b->duration);
-    const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k, pattern, x->time, b->duration};
-    AP_TRY(ap_record_end(e, &x->recorder, &shown, x->presentation));
+    end(x, b);
+    for (int copy = 0; copy < x->batch.n;
+         copy++) { /* in the log they come one after the other, in time too */
+        const struct ap_presented shown = {(uint32_t)program, (uint32_t)block, k + (uint64_t)copy,
+                                           pattern[copy],     x->time,         b->duration};
+        AP_TRY(ap_record_end(e, x->copy[copy], &shown, x->presentation));
+        x->time += b->duration;
+        x->presentation++;
+    }
     ap_cursor_move(&x->cursor);
-    x->time += b->duration;
-    x->presentation++;
     return AP_OK;
 }
 
 void ap_sim_settle(struct ap_sim *x)
 {
-    ap_factor_fold(&x->rhs.factor);
-    ap_afferent_fold(&x->rhs.afferent); /* a presentation that failed has not come to its end */
+    ap_batch_fold(&x->batch); /* a presentation that failed has not come to its end */
     for (int i = 0; x->c->coupled && i < x->c->n_proj; i++) {
         struct ap_proj *p = &x->c->proj[i];
         if (!p->plastic)
@@ -342,9 +419,10 @@ void ap_sim_settle(struct ap_sim *x)
 struct ap_hash ap_sim_digest(const struct ap_sim *x)
 {
     struct ap_hash h = {0};
-    ap_hash_add(&h, x->g.y, x->c->n_state * sizeof(double));
+    size_t copies = (size_t)x->c->copies;
+    ap_hash_add(&h, x->g.y, copies * x->c->n_state * sizeof(double));
     ap_hash_add(&h, x->c->weights, x->c->n_weights * sizeof(double));
-    ap_hash_add(&h, x->clamp, x->c->n_rate * sizeof(double));
+    ap_hash_add(&h, x->clamp, copies * x->c->n_rate * sizeof(double));
     for (int i = 0; i < x->c->n_stim; i++)
         if (x->c->stim[i].stim->p.read)
             ap_hash_add(&h, &x->cursor.state[i], sizeof *x->cursor.state);

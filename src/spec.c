@@ -303,7 +303,8 @@ static enum ap_code read_all(struct ap_err *e, struct ap_spec *s)
     one = ap_intervention_read(e, s);
     code = one != AP_OK ? one : code;
     one = ap_output_read(e, s);
-    return one != AP_OK ? one : code;
+    code = one != AP_OK ? one : code;
+    return code == AP_OK ? ap_schedule_check_batches(e, s) : code;
 }
 
 static struct ap_spec *finish(struct ap_err *e, struct ap_spec *s, const char *const *sets, int n_sets,

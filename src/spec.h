@@ -136,10 +136,12 @@ struct ap_stim_spec {
 
 enum ap_order { AP_ORDER_SEQUENCE, AP_ORDER_SHUFFLED };
 
+enum { AP_SPEC_BATCH = 1024 };
 struct ap_block_spec {
     const char *name;
     struct ap_place at;
-    int64_t presentations;
+    int64_t presentations, batch; /* of them at once */
+    struct ap_place batch_at;
     double duration; /* ms */
     double lag;      /* ms after the switch of pattern, before which no rule acts */
     bool teacher, noise, reset, restart;
@@ -326,6 +328,7 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e,
 enum ap_code ap_cell_read(struct ap_err *e, struct ap_spec *s);     /* cell.c: cells: and built-in ones */
 enum ap_code ap_network_read(struct ap_err *e, struct ap_spec *s);  /* network.c: populations, projections */
 enum ap_code ap_schedule_read(struct ap_err *e, struct ap_spec *s); /* schedule.c: stimuli, schedule */
+enum ap_code ap_schedule_check_batches(struct ap_err *e, const struct ap_spec *s); /* when all was read */
 enum ap_code ap_intervention_read(struct ap_err *e, struct ap_spec *s); /* intervention.c: interventions */
 enum ap_code ap_output_read(struct ap_err *e, struct ap_spec *s); /* output.c: record, probes, figures */
 

@@ -76,8 +76,12 @@ void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t
 void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x, int add,
                     double *out)
 {
+    const double *given = r->given ? r->given[proj] : NULL;
     struct ap_span *s = r->span.used ? r->span.by_proj[proj] : NULL;
-    if (s)
+    if (given)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (add ? out[i] : 0) + given[(first + i) * r->given_stride];
+    else if (s)
         ap_span_sums(&r->span, s, first, first + n, x, add, out);
     else
         ap_stage_row_sums(r, proj, r->w[proj], first, n, x, add, out);

@@ -16,9 +16,10 @@
 
 struct ap_vec_pool {
     const struct ap_circuit *c;
-    size_t n, n_blocks;
-    double *data;    /* [AP_VEC_POOL][n] */
-    double *partial; /* [n_blocks] */
+    size_t n, n_blocks; /* elements now: of all copies */
+    int copies;
+    double *data;    /* [AP_VEC_POOL][elements at most] */
+    double *partial; /* [blocks at most] */
     N_Vector vector[AP_VEC_POOL];
     bool used[AP_VEC_POOL];
     int in_use, peak;
@@ -236,7 +237,13 @@ static realtype vec_max_norm(N_Vector x)
 static realtype vec_wrms_norm(N_Vector x, N_Vector w)
 {
     struct ap_vec_pool *pool = content(x)->pool;
-    return ap_vec_norm(pool->c, ap_vec_data(x), ap_vec_data(w), pool->partial);
+    double worst = 0;
+    for (int b = 0; b < pool->copies; b++) {
+        size_t at = (size_t)b * pool->c->n_state;
+        double one = ap_vec_norm(pool->c, ap_vec_data(x) + at, ap_vec_data(w) + at, pool->partial);
+        worst = one > worst || one != one ? one : worst; /* NaN stays: no number is greater */
+    }
+    return worst;
 }
 
 static realtype vec_wl2_norm(N_Vector x, N_Vector w)
@@ -286,9 +293,9 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
         return NULL;
     size_t total = 0;
     pool->c = c;
-    pool->n = c->n_state;
-    pool->n_blocks = (pool->n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
-    if (!ap_mem_product(pool->n, AP_VEC_POOL, &total))
+    ap_vec_resize(pool, c->copies > 1 ? c->copies : 1);
+    size_t most = pool->n;
+    if (!ap_mem_product(most, AP_VEC_POOL, &total))
         total = SIZE_MAX; /* refused below, with a message */
     if (!(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
         !(pool->partial = ap_mem_array(e, pool->n_blocks + 1, sizeof *pool->partial, "integrator"))) {
@@ -307,12 +314,20 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
             ap_vec_pool_free(pool);
             return NULL;
         }
-        *k = (struct content){pool, i, pool->data + (size_t)i * pool->n};
+        *k = (struct content){pool, i, pool->data + (size_t)i * most};
         *v->ops = OPS;
         v->content = k;
         pool->vector[i] = v;
     }
+    ap_vec_resize(pool, 1);
     return pool;
+}
+
+void ap_vec_resize(struct ap_vec_pool *pool, int copies)
+{
+    pool->copies = copies;
+    pool->n = (size_t)copies * pool->c->n_state;
+    pool->n_blocks = (pool->n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
 }
 
 void ap_vec_pool_free(struct ap_vec_pool *pool)

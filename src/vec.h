@@ -16,6 +16,10 @@ struct ap_vec_pool;
 struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit *c, SUNContext context);
 void ap_vec_pool_free(struct ap_vec_pool *pool);
 
+/* How many copies of the circuit's state vectors hold from now on, c->copies at most: at first one. What they held is void
+ * but for the copies that are in both. */
+void ap_vec_resize(struct ap_vec_pool *pool, int copies);
+
 /* Takes a vector from the pool; N_VDestroy gives it back. */
 N_Vector ap_vec_take(struct ap_vec_pool *pool);
 double *ap_vec_data(N_Vector v);

@@ -46,13 +46,14 @@ levels='0 err
 9 circuit synapse
 10 noise afferent factor span intervene cursor
 11 rhs
-12 stage tangent hierarchy vec integrate plasticity analysis adjoint
-13 runlog
-14 record series residual export
-15 sim manifest figure
-16 drawing checkpoint summary
-17 run replicates info errortable
-18 cmd main'
+12 stage tangent hierarchy vec plasticity analysis adjoint
+13 batch runlog
+14 integrate
+15 record series residual export
+16 sim manifest figure
+17 drawing checkpoint summary
+18 run replicates info errortable
+19 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'
 }

@@ -23,6 +23,12 @@ static void open_with(struct harness *h, const char *lowpass)
     harness_open(h, text, NULL, 0);
 }
 
+static void refresh(const struct ap_factors *all, struct ap_factor *f, const double *sent, double tolerance)
+{
+    if (ap_factor_stale(all, f, sent, tolerance))
+        ap_factor_take(all, f, sent);
+}
+
 /* The largest difference between the sums of the factors at time t and those of the matrix w. */
 static double sums_differ(const struct ap_factors *all, struct ap_factor *f, const struct ap_proj *p,
                           double t, const double *x, const double *w)
@@ -65,7 +71,8 @@ static void compare(const char *lowpass)
             pre[j] = draw((uint64_t)j + 7777);
         double t = 0;
         assert_false(ap_factor_holds(all, proj));
-        ap_factor_begin(all, f, t, post, pre, pre);
+        ap_factor_begin(all, f, t, post, pre);
+        refresh(all, f, pre, 0);
         assert_true(ap_factor_holds(all, proj));
         for (int step = 0; step < STEPS; step++) {
             double dt = 0.05 * (step % 7 + 1);
@@ -83,7 +90,9 @@ static void compare(const char *lowpass)
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, pre, post1, pre1, &k);
             t += dt;
             ap_factor_step(all, f, t, dt, post1, pre1);
-            ap_factor_refresh(all, f, pre1, 0);
+            if (f->n == f->room)
+                ap_factor_renew(all, f);
+            refresh(all, f, pre1, 0);
             assert_true(sums_differ(all, f, p, t, pre1, w) < 1e-11);
             memcpy(post, post1, sizeof post);
             memcpy(pre, pre1, sizeof pre);
@@ -136,7 +145,8 @@ static void test_refresh(void **state)
         p->d[i] = draw((uint64_t)i);
     for (int j = 0; j < COLS; j++)
         x[j] = draw(70000 + (uint64_t)j);
-    ap_factor_begin(all, f, 0, post, x, x);
+    ap_factor_begin(all, f, 0, post, x);
+    refresh(all, f, x, 0);
     ap_factor_step(all, f, 1, 1, post, x);
     memcpy(before, f->d0x, sizeof before);
     double change = f->gain * f->reach * 1e-3 * 1.0001, root = sqrt((double)ROWS);
@@ -146,9 +156,9 @@ static void test_refresh(void **state)
     for (int j = 0; j < COLS; j++)
         near[j] = x[j] * (1 + 1e-3);
     change *= sqrt(length) / root;
-    ap_factor_refresh(all, f, near, change);
+    refresh(all, f, near, change);
     assert_memory_equal(f->d0x, before, sizeof before);
-    ap_factor_refresh(all, f, near, 0.99 * change);
+    refresh(all, f, near, 0.99 * change);
     for (int i = 0; i < ROWS; i++)
         assert_true(fabs(f->d0x[i] - before[i] * (1 + 1e-3)) < 1e-12);
     harness_close(&h);

@@ -1,0 +1,553 @@
+/* batch.c: the copies of a circuit that share their weights.
+ *
+ * In:   right-hand sides of the copies; the state of all.
+ * Out:  what the integrator asks for, of all at once; matrices that are the mean over the copies.
+ * Invariants:
+ *   1. A copy sees nothing of the others but the matrices and the step.
+ *   2. Sums over copies are taken in their order; threads divide rows or copies, never a sum.
+ *   3. All copies make the same steps, so the coefficients of their changes are the same; only the vectors differ.
+ * Never: is used with coupled weights, interventions, noise or a cursor and more than one copy (schedule.c refuses).
+ * Test: tests/unit/test_batch.c */
+#include "batch.h"
+#include "stage.h"
+#include "tangent.h"
+
+#include <string.h>
+
+enum { ROWS = 64, TOGETHER = 8 }; /* rows of a piece; copies whose changes are folded at once */
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+static bool dense(const struct ap_proj *p)
+{
+    return p->w && p->spec->connect == AP_CONNECT_DENSE;
+}
+
+/* Products that are folded at once, at most: of the stores of several copies, or the four of each afferent. */
+static size_t folded(const struct ap_batch *x)
+{
+    size_t afferent = 4 * (size_t)x->most, stores = TOGETHER * AP_SYNAPSE_RANK;
+    return afferent > stores ? afferent : stores;
+}
+
+static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
+{
+    const struct ap_circuit *c = x->c;
+    size_t stride = ((size_t)x->most + 7) / 8 * 8, doubles = 1, rows = 1, cols = 1;
+    for (int i = 0; i < c->n_proj; i++) {
+        const struct ap_proj *p = &c->proj[i];
+        if (!dense(p))
+            continue;
+        doubles += (p->rows + p->cols) * stride;
+        rows = p->rows > rows ? p->rows : rows;
+        cols = p->cols > cols ? p->cols : cols;
+        x->n_piece += (long)((p->rows + ROWS - 1) / ROWS);
+    }
+    x->in = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->in, "batch");
+    x->out = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->out, "batch");
+    x->given = ap_mem_array(e, (size_t)x->most * ((size_t)c->n_proj + 1), sizeof *x->given, "batch");
+    x->piece = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->piece, "batch");
+    x->which = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->which, "batch");
+    x->block = ap_mem_array(e, doubles, sizeof *x->block, "batch");
+    x->post = ap_mem_array(e, folded(x) * rows, sizeof *x->post, "batch");
+    x->pre = ap_mem_array(e, folded(x) * cols, sizeof *x->pre, "batch");
+    x->a = ap_mem_array(e, 2 * folded(x), sizeof *x->a, "batch");
+    if (!x->in || !x->out || !x->given || !x->piece || !x->which || !x->block || !x->post || !x->pre || !x->a)
+        return AP_EMEMORY;
+    x->d = x->a + folded(x);
+    double *next = x->block;
+    long piece = 0;
+    for (int i = 0; i < c->n_proj; i++) {
+        const struct ap_proj *p = &c->proj[i];
+        if (!dense(p))
+            continue;
+        x->in[i] = next;
+        x->out[i] = next + p->cols * stride;
+        next += (p->rows + p->cols) * stride;
+        for (size_t first = 0; first < p->rows; first += ROWS)
+            x->piece[piece++] =
+                (struct ap_batch_piece){i, first, first + ROWS < p->rows ? first + ROWS : p->rows};
+    }
+    return AP_OK;
+}
+
+/* Every rule must keep its changes apart from the matrix. */
+static enum ap_code check_rules(struct ap_err *e, const struct ap_rhs *r)
+{
+    for (int i = 0; i < r->c->n_proj; i++)
+        if (r->c->proj[i].plastic && !r->afferent.by_proj[i] && !r->factor.by_proj[i])
+            return ap_err_add(
+                e, AP_EUSAGE, &r->c->proj[i].spec->at, "leave out `batch`, or the rule",
+                "projection %s: its weights are changed at every step, so no batch can share them",
+                r->c->proj[i].spec->name);
+    return AP_OK;
+}
+
+enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *first,
+                           struct ap_plasticity *plasticity)
+{
+    const struct ap_circuit *c = first->c;
+    *x = (struct ap_batch){.c = c, .most = c->copies, .n = 1};
+    x->rhs = ap_mem_array(e, (size_t)x->most, sizeof *x->rhs, "batch");
+    x->plasticity = ap_mem_array(e, (size_t)x->most, sizeof *x->plasticity, "batch");
+    x->more = ap_mem_array(e, (size_t)x->most, sizeof *x->more, "batch");
+    x->more_plasticity = ap_mem_array(e, (size_t)x->most, sizeof *x->more_plasticity, "batch");
+    if (!x->rhs || !x->plasticity || !x->more || !x->more_plasticity)
+        return AP_EMEMORY;
+    x->rhs[0] = first;
+    x->plasticity[0] = plasticity;
+    if (x->most > 1)
+        AP_TRY(check_rules(e, first));
+    for (int b = 1; b < x->most; b++) {
+        x->rhs[b] = &x->more[b - 1];
+        x->plasticity[b] = &x->more_plasticity[b - 1];
+        AP_TRY(ap_rhs_init(e, x->rhs[b], c));
+        ap_span_free(&x->rhs[b]->span); /* joint products take their place */
+        AP_TRY(ap_plasticity_init(e, x->plasticity[b], x->rhs[b]));
+    }
+    if (c->spec->integrator.hierarchy) {
+        x->hierarchy = ap_mem_array(e, (size_t)x->most, sizeof *x->hierarchy, "integrator");
+        if (!x->hierarchy)
+            return AP_EMEMORY;
+        for (int b = 0; b < x->most; b++)
+            AP_TRY(ap_hierarchy_init(e, &x->hierarchy[b], x->rhs[b]));
+    }
+    return x->most > 1 ? joint_init(e, x) : AP_OK;
+}
+
+void ap_batch_free(struct ap_batch *x)
+{
+    for (int b = 0; b < x->most; b++) {
+        if (x->hierarchy)
+            ap_hierarchy_free(&x->hierarchy[b]);
+        if (x->more && b > 0)
+            ap_rhs_free(&x->more[b - 1]);
+        if (x->more_plasticity && b > 0)
+            ap_plasticity_free(&x->more_plasticity[b - 1]);
+    }
+    void *const all[] = {x->rhs,   x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->in,  x->out,
+                         x->given, x->piece,      x->which, x->block,           x->post,      x->pre, x->a};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ap_mem_free(all[i]);
+    *x = (struct ap_batch){0};
+}
+
+void ap_batch_resize(struct ap_batch *x, int n)
+{
+    if (n == x->n)
+        return;
+    x->n = n;
+    x->stride = ((size_t)n + 7) / 8 * 8;
+    for (int i = 0; i < x->c->n_proj; i++)
+        if (x->in[i])
+            memset(x->in[i], 0, x->c->proj[i].cols * x->stride * sizeof(double));
+    for (int b = 0; b < n; b++)
+        for (int i = 0; i < x->c->n_proj; i++)
+            x->given[b * x->c->n_proj + i] = x->out[i] ? x->out[i] + b : NULL;
+}
+
+/* ---- joint products -------------------------------------------------------------------------------- */
+
+/* Column b of what a projection is multiplied with. */
+static void put(const struct ap_batch *x, int proj, int b, const double *sent)
+{
+    double *in = x->in[proj] + b;
+    for (size_t j = 0; j < x->c->proj[proj].cols; j++)
+        in[j * x->stride] = sent[j];
+}
+
+static void take(const struct ap_batch *x, int proj, int b, double *to)
+{
+    const double *out = x->out[proj] + b;
+    for (size_t i = 0; i < x->c->proj[proj].rows; i++)
+        to[i] = out[i * x->stride];
+}
+
+/* out = W in, or D in, of all projections in x->which. */
+static void multiply(struct ap_batch *x, bool lowpass)
+{
+#pragma omp parallel for schedule(dynamic, 1) if (x->c->threaded)
+    for (long k = 0; k < x->n_piece; k++) {
+        const struct ap_batch_piece *t = &x->piece[k];
+        const struct ap_proj *p = &x->c->proj[t->proj];
+        if (x->which[t->proj])
+            ap_synapse_batch(t->last - t->first, p->cols, (lowpass ? p->d : p->w) + t->first * p->cols,
+                             x->stride, x->in[t->proj], 0, x->out[t->proj] + t->first * x->stride);
+    }
+}
+
+/* Sums of what is sent now, or of its changes, through the projections in x->which. */
+static void multiply_sent(struct ap_batch *x, bool tangent)
+{
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
+    for (int i = 0; i < x->c->n_proj; i++)
+        for (int b = 0; x->which[i] && b < x->n; b++) {
+            const struct ap_rhs *r = x->rhs[b];
+            put(x, i, b,
+                tangent ? ap_stage_sent(r, i, r->dv, r->drate, true)
+                        : ap_stage_sent(r, i, r->v, r->rate, false));
+        }
+    multiply(x, false);
+}
+
+/* All dense projections but those from clamped populations, whose sums afferent.c has: and changes they have none. */
+static void choose_all(struct ap_batch *x, bool tangent)
+{
+    for (int i = 0; i < x->c->n_proj; i++)
+        x->which[i] = x->in[i] && !(tangent ? x->c->pop[x->c->proj[i].pre].clamped
+                                            : x->rhs[0]->afferent.by_proj[i] != NULL);
+}
+
+static void give(struct ap_batch *x, int b, bool on)
+{
+    x->rhs[b]->given = on ? x->given + b * x->c->n_proj : NULL;
+    x->rhs[b]->given_stride = x->stride;
+}
+
+/* ---- the right-hand side and its tangent ----------------------------------------------------------- */
+
+static void rates_of(struct ap_rhs *r, double t, const double *y)
+{
+    double decay[AP_SPEC_POPS];
+    r->evaluations++;
+    r->at = t;
+    ap_stage_bind(r, y);
+    ap_stage_decay(r, t, decay);
+    for (int k = 0; k < r->c->n_task; k++)
+        ap_stage_rates(r, &r->c->task[k], y, decay);
+}
+
+static void sums_of(struct ap_rhs *r, double t, double *dy)
+{
+    double decay[AP_SPEC_POPS];
+    ap_stage_decay(r, t, decay);
+    for (int k = 0; k < r->factor.n; k++)
+        if (r->factor.of[k].learns)
+            ap_factor_look(&r->factor, &r->factor.of[k], t,
+                           ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
+    for (int k = 0; k < r->c->n_task; k++) {
+        ap_stage_sums(r, &r->c->task[k], t, decay, r->v, r->rate, r->input, r->v);
+        if (dy)
+            ap_stage_derivatives(r, &r->c->task[k], t, r->v, r->input, false, dy);
+    }
+}
+
+void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
+{
+    size_t n = x->c->n_state;
+    if (x->n == 1) {
+        ap_rhs_eval(x->rhs[0], t, y, dy);
+        return;
+    }
+    struct ap_profile *profile = x->rhs[0]->profile;
+    enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_RATES);
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
+    for (int b = 0; b < x->n; b++)
+        rates_of(x->rhs[b], t, y + (size_t)b * n);
+    ap_profile_enter(profile, AP_PROFILE_SUMS);
+    choose_all(x, false);
+    multiply_sent(x, false);
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
+    for (int b = 0; b < x->n; b++) {
+        give(x, b, true);
+        sums_of(x->rhs[b], t, dy ? dy + (size_t)b * n : NULL);
+        give(x, b, false);
+    }
+    ap_profile_enter(profile, part);
+}
+
+void ap_batch_linearise(struct ap_batch *x, double t, const double *y)
+{
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
+    for (int b = 0; b < x->n; b++)
+        ap_tangent_linearise(x->rhs[b], t, y + (size_t)b * x->c->n_state);
+}
+
+void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
+{
+    const struct ap_circuit *c = x->c;
+    if (x->n == 1) {
+        ap_tangent_product(x->rhs[0], v, jv);
+        return;
+    }
+    struct ap_profile *profile = x->rhs[0]->profile;
+    enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
+    x->rhs[0]->products++;
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int b = 0; b < x->n; b++)
+        for (int k = 0; k < c->n_task; k++)
+            ap_tangent_rates(x->rhs[b], &c->task[k], v + (size_t)b * c->n_state);
+    choose_all(x, true);
+    multiply_sent(x, true);
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int b = 0; b < x->n; b++) {
+        struct ap_rhs *r = x->rhs[b];
+        size_t at = (size_t)b * c->n_state;
+        give(x, b, true);
+        for (int k = 0; k < c->n_task; k++) {
+            ap_tangent_sums(r, &c->task[k], v + at, NULL);
+            ap_stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv + at);
+        }
+        give(x, b, false);
+    }
+    ap_profile_enter(profile, part);
+}
+
+void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *to)
+{
+    const struct ap_circuit *c = x->c;
+    const struct ap_hierarchy *h = x->hierarchy;
+    if (x->n == 1) {
+        ap_hierarchy_solve(x->hierarchy, gamma, b, to);
+        return;
+    }
+    struct ap_profile *profile = x->rhs[0]->profile;
+    enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
+    for (int k = 0; k < x->n; k++)
+        ap_hierarchy_begin(&x->hierarchy[k]);
+    for (int o = 0; o < h->n; o++) {
+        for (int i = 0; i < c->n_proj; i++)
+            x->which[i] = x->in[i] && c->proj[i].post == h->order[o] && h->known[c->proj[i].pre] &&
+                          !c->pop[c->proj[i].pre].clamped;
+        multiply_sent(x, true);
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+        for (int k = 0; k < x->n; k++) {
+            size_t at = (size_t)k * c->n_state;
+            give(x, k, true);
+            ap_hierarchy_population(&x->hierarchy[k], o, gamma, b + at, to + at);
+            give(x, k, false);
+        }
+    }
+    for (int k = 0; k < x->n; k++)
+        ap_hierarchy_end(&x->hierarchy[k], to + (size_t)k * c->n_state);
+    ap_profile_enter(profile, part);
+}
+
+void ap_batch_fields(struct ap_batch *x, double t, const double *y)
+{
+    const struct ap_circuit *c = x->c;
+    bool follows = x->hierarchy != NULL;
+    if (follows && x->n == 1 && ap_hierarchy_follow(x->hierarchy, t, y))
+        return;
+    for (int b = 0; follows && b < x->n; b++)
+        follows = x->n > 1 && ap_hierarchy_arrived(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
+    if (!follows) {
+        ap_batch_eval(x, t, y, NULL);
+        return;
+    }
+    struct ap_profile *profile = x->rhs[0]->profile;
+    enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_SUMS);
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int b = 0; b < x->n; b++)
+        ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
+    for (int i = 0; i < c->n_proj; i++)
+        x->which[i] = x->in[i] && ap_hierarchy_returns(x->hierarchy, i);
+    multiply_sent(x, true);
+#pragma omp parallel for schedule(static, 1) if (c->threaded)
+    for (int b = 0; b < x->n; b++) {
+        give(x, b, true);
+        ap_hierarchy_follow_sums(&x->hierarchy[b]);
+        give(x, b, false);
+    }
+    ap_profile_enter(profile, part);
+}
+
+/* ---- learning -------------------------------------------------------------------------------------- */
+
+/* W a, W b, D a, D b of all copies. */
+static void take_afferents(struct ap_batch *x)
+{
+    const struct ap_afferents *first = &x->rhs[0]->afferent;
+    memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
+    for (int k = 0; k < first->n; k++) {
+        int proj = first->of[k].proj;
+        x->which[proj] = true;
+        for (int what = 0; what < 4; what++) {
+            bool old = what % 2, lowpass = what / 2;
+            if (lowpass && !(first->of[k].learns && x->c->proj[proj].d))
+                continue;
+            for (int b = 0; b < x->n; b++) {
+                const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
+                put(x, proj, b, old ? f->b : f->a);
+            }
+            multiply(x, lowpass);
+            for (int b = 0; b < x->n; b++) {
+                const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
+                take(x, proj, b, lowpass ? (old ? f->d0b : f->d0a) : (old ? f->w0b : f->w0a));
+            }
+        }
+        x->which[proj] = false;
+    }
+    for (int b = 0; b < x->n; b++)
+        ap_afferent_taken(&x->rhs[b]->afferent);
+}
+
+void ap_batch_begin(struct ap_batch *x, const bool *plastic)
+{
+    x->plastic = plastic;
+    if (x->n == 1) {
+        ap_rhs_begin(x->rhs[0], plastic);
+        return;
+    }
+    for (int b = 0; b < x->n; b++) {
+        struct ap_rhs *r = x->rhs[b];
+        r->drifts = false;
+        ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
+    }
+    take_afferents(x);
+}
+
+/* What past products add to sums: taken anew for all copies where it is stale in one of them. */
+static void refresh(struct ap_batch *x)
+{
+    const struct ap_factors *first = &x->rhs[0]->factor;
+    bool any = false;
+    memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
+    for (int k = 0; k < first->n; k++) {
+        bool stale = false;
+        for (int b = 0; b < x->n && first->of[k].learns; b++)
+            stale = stale || ap_plasticity_stale(x->plasticity[b], &x->rhs[b]->factor.of[k]);
+        any = any || stale;
+        x->which[first->of[k].proj] = stale;
+        for (int b = 0; b < x->n && stale; b++)
+            put(x, first->of[k].proj, b, ap_rhs_sent(x->rhs[b], first->of[k].proj));
+    }
+    if (!any)
+        return;
+    multiply(x, true);
+    for (int k = 0; k < first->n; k++)
+        for (int b = 0; b < x->n && x->which[first->of[k].proj]; b++) {
+            struct ap_factor *f = &x->rhs[b]->factor.of[k];
+            take(x, f->proj, b, f->d0x);
+            ap_factor_taken(&x->rhs[b]->factor, f, ap_rhs_sent(x->rhs[b], f->proj));
+        }
+}
+
+void ap_batch_learn(struct ap_batch *x, double t)
+{
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
+    for (int b = 0; b < x->n; b++)
+        ap_plasticity_begin(x->plasticity[b], t);
+    if (x->n == 1)
+        ap_plasticity_renew(x->plasticity[0]);
+    else
+        refresh(x);
+}
+
+/* W or D of some rows: w = left w + alpha d + sum a post pre^T, d likewise. */
+static void fold_rows(struct ap_batch *x, int proj, double left, double alpha, double epsilon, size_t n)
+{
+    const struct ap_proj *p = &x->c->proj[proj];
+    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (long k = 0; k < pieces; k++) {
+        size_t first = (size_t)k * ROWS, rows = first + ROWS < p->rows ? ROWS : p->rows - first;
+        const struct ap_synapse_factors f = {n,       left,  alpha, epsilon, x->a, x->d, x->post + first,
+                                             p->rows, x->pre};
+        ap_synapse_rank(rows, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &f);
+    }
+}
+
+/* One product more for the next fold. */
+static void add_product(struct ap_batch *x, const struct ap_proj *p, size_t at, const double *post,
+                        const double *pre, double a, double d)
+{
+    memcpy(x->post + at * p->rows, post, p->rows * sizeof *post);
+    memcpy(x->pre + at * p->cols, pre, p->cols * sizeof *pre);
+    x->a[at] = a / x->n;
+    x->d[at] = d / x->n;
+}
+
+static void fold_stores(struct ap_batch *x, int k)
+{
+    const struct ap_factor *f = &x->rhs[0]->factor.of[k];
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    for (int group = 0; group < x->n; group += TOGETHER) {
+        size_t n = 0;
+        for (int b = group; b < x->n && b < group + TOGETHER; b++) {
+            const struct ap_factor *g = &x->rhs[b]->factor.of[k];
+            for (size_t j = 0; j < g->n; j++)
+                add_product(x, p, n++, g->post + j * p->rows, g->pre + j * p->cols, g->a[j], g->d[j]);
+        }
+        bool first = group == 0; /* the matrices' own share is taken once */
+        fold_rows(x, f->proj, first ? f->left : 1, first ? f->alpha : 0, first ? f->epsilon : 1, n);
+    }
+}
+
+static void fold_afferent(struct ap_batch *x, int k)
+{
+    const struct ap_afferent *first = &x->rhs[0]->afferent.of[k];
+    const struct ap_proj *p = &x->c->proj[first->proj];
+    size_t n = 0;
+    for (int b = 0; b < x->n; b++) {
+        const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
+        add_product(x, p, n++, f->p, f->a, 1, 0);
+        add_product(x, p, n++, f->q, f->b, 1, 0);
+        if (!p->d)
+            continue;
+        add_product(x, p, n++, f->r, f->a, 0, 1);
+        add_product(x, p, n++, f->s, f->b, 0, 1);
+    }
+    fold_rows(x, first->proj, first->left, first->alpha, first->epsilon, n);
+}
+
+/* The matrices become the mean over the copies. */
+static void fold(struct ap_batch *x)
+{
+    for (int k = 0; k < x->rhs[0]->factor.n; k++)
+        if (x->rhs[0]->factor.of[k].learns)
+            fold_stores(x, k);
+    for (int k = 0; k < x->rhs[0]->afferent.n; k++)
+        if (x->rhs[0]->afferent.of[k].learns)
+            fold_afferent(x, k);
+}
+
+/* A store is full: all copies go on from the mean. */
+static void renew(struct ap_batch *x)
+{
+    fold(x);
+    for (int b = 0; b < x->n; b++) {
+        struct ap_rhs *r = x->rhs[b];
+        for (int k = 0; k < r->factor.n; k++)
+            if (r->factor.of[k].learns)
+                ap_factor_clear(&r->factor, &r->factor.of[k]);
+        ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, x->plastic);
+    }
+    take_afferents(x);
+}
+
+void ap_batch_learned(struct ap_batch *x, double t, double h)
+{
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
+    for (int b = 0; b < x->n; b++)
+        ap_plasticity_step(x->plasticity[b], t, h);
+    if (x->n == 1) {
+        ap_plasticity_renew(x->plasticity[0]);
+        return;
+    }
+    enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
+    bool full = false;
+    for (int k = 0; k < x->rhs[0]->factor.n; k++)
+        full = full ||
+               (x->rhs[0]->factor.of[k].learns && x->rhs[0]->factor.of[k].n == x->rhs[0]->factor.of[k].room);
+    if (full)
+        renew(x);
+    refresh(x);
+    ap_profile_enter(x->rhs[0]->profile, part);
+}
+
+void ap_batch_fold(struct ap_batch *x)
+{
+    if (x->n == 1) {
+        ap_afferent_fold(&x->rhs[0]->afferent);
+        ap_factor_fold(&x->rhs[0]->factor);
+        return;
+    }
+    fold(x);
+    for (int b = 0; b < x->n; b++) {
+        for (int k = 0; k < x->rhs[b]->factor.n; k++)
+            x->rhs[b]->factor.of[k].learns = false;
+        for (int k = 0; k < x->rhs[b]->afferent.n; k++)
+            x->rhs[b]->afferent.of[k].learns = false;
+    }
+}

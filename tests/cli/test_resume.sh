@@ -48,6 +48,7 @@ check "self-prediction" legs circuits/self_prediction.yaml "$quick --stop-after 
 check "regression, softplus" legs circuits/regression.yaml "$quick --set schedule.0.presentations=2 --stop-after 6" 2 2 1
 check "interventions" legs $a "$short --stop-after 8 --set 'interventions=[{name: x, kind: shuffle, projection: feedback1}]'" 2 3
 loop="--set schedule.listening.presentations=1 --set schedule.fitting.presentations=1 --set schedule.baseline.presentations=3"
+check "batches" legs $a "$short --set schedule.self-prediction.batch=3 --set schedule.learning.batch=2 --set schedule.self-prediction.noise=off --set schedule.learning.noise=off" 1 2 1 1
 check "closed loop" legs circuits/neurofeedback.yaml "$quick $loop --stop-after 12" 3 2 1 3
 [ -s data/mnist/train-images-idx3-ubyte ] && check "mnist" legs circuits/mnist_small.yaml "$quick --stop-after 4 --no-figures" 1 2
 

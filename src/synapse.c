@@ -37,25 +37,64 @@ static inline double row_product(size_t cols, const double *restrict row, const 
     return fold_lanes(lane);
 }
 
-/* Four rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. */
+/* ROWS rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. The lanes
+ * stay in registers from the first column to the last fold, but for less than eight columns at the end: in a matrix that the
+ * second cache holds, every trip of theirs through memory shows. */
+enum { ROWS = 4, HALF = LANES / 2, QUARTER = LANES / 4 };
+static inline __attribute__((always_inline)) void rows_product(size_t cols, const double *restrict w,
+                                                               const double *restrict x, double sum[ROWS])
+{
+    double s[ROWS][LANES], lane[ROWS][LANES];
+    size_t whole = cols / LANES * LANES, j = 0;
+    memset(s, 0, sizeof s);
+    for (; j < whole; j += LANES)
+        for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+            for (size_t l = 0; l < LANES; l++)
+                s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
+    if (cols - j >= HALF) {
+        for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+            for (size_t l = 0; l < HALF; l++)
+                s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
+        j += HALF;
+    }
+    if (j < cols) {
+        memcpy(lane, s, sizeof s);
+        if (cols - j >= QUARTER) {
+            for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+                for (size_t l = 0; l < QUARTER; l++)
+                    lane[r][j - whole + l] = fma(w[r * cols + j + l], x[j + l], lane[r][j - whole + l]);
+            j += QUARTER;
+        }
+        for (; j < cols; j++)
+            for (size_t r = 0; r < ROWS; r++)
+                lane[r][j - whole] = fma(w[r * cols + j], x[j], lane[r][j - whole]);
+        memcpy(s, lane, sizeof s);
+    }
+    double half[ROWS][HALF], quarter[ROWS][QUARTER]; /* fold_lanes, row beside row */
+    for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < HALF; l++)
+            half[r][l] = s[r][l] + s[r][l + HALF];
+    for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < QUARTER; l++)
+            quarter[r][l] = half[r][l] + half[r][l + QUARTER];
+    for (size_t r = 0; r < ROWS; r++)
+        sum[r] = (quarter[r][0] + quarter[r][2]) + (quarter[r][1] + quarter[r][3]);
+}
+
 AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w,
                                   const double *restrict x, int add, double *restrict out)
 {
-    enum { ROWS = 4 };
-    size_t whole = cols / LANES * LANES, i = 0;
+    size_t i = 0;
     for (; i + ROWS <= rows; i += ROWS) {
-        const double *row = w + i * cols;
-        double lane[ROWS][LANES] = {{0}};
-        for (size_t j = 0; j < whole; j += LANES)
-            for (size_t r = 0; r < ROWS; r++)
-                for (size_t l = 0; l < LANES; l++)
-                    lane[r][l] = fma(row[r * cols + j + l], x[j + l], lane[r][l]);
-        for (size_t r = 0; r < ROWS; r++) {
-            for (size_t j = whole; j < cols; j++)
-                lane[r][j - whole] = fma(row[r * cols + j], x[j], lane[r][j - whole]);
-            double sum = fold_lanes(lane[r]);
-            out[i + r] = add ? out[i + r] + sum : sum;
-        }
+        double sum[ROWS];
+        rows_product(cols, w + i * cols, x, sum);
+        for (size_t r = 0; r < ROWS; r++)
+            out[i + r] = add ? out[i + r] + sum[r] : sum[r];
     }
     for (; i < rows; i++) {
         double sum = row_product(cols, w + i * cols, x);

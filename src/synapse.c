@@ -205,18 +205,18 @@ AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const d
             out[i] = fma(c[k], v[k * stride + i], out[i]);
 }
 
-/* A tile of a product of matrices, in registers: sum[r * pitch + l] goes on with c[r][k * step] x[k * stride + l], k = 0, 1,
- * ...; r < TILE_ROWS, l < wide. */
+/* A tile of a product of matrices, in registers: sum[r * pitch + l], from zero or going on, takes up
+ * c[r][k * step] x[k * stride + l], k = 0, 1, ...; r < TILE_ROWS, l < wide. */
 enum { TILE_ROWS = 8, TILE = 16 };
 static inline __attribute__((always_inline)) void tile_product(size_t n, const double *const c[TILE_ROWS],
                                                                size_t step, const double *restrict x,
-                                                               size_t stride, size_t wide,
+                                                               size_t stride, size_t wide, int go_on,
                                                                double *restrict sum, size_t pitch)
 {
     double s[TILE_ROWS][TILE];
     for (size_t r = 0; r < TILE_ROWS; r++)
         for (size_t l = 0; l < wide; l++)
-            s[r][l] = sum[r * pitch + l];
+            s[r][l] = go_on ? sum[r * pitch + l] : 0;
     for (size_t k = 0; k < n; k++)
         for (size_t r = 0; r < TILE_ROWS; r++) {
 #pragma omp simd
@@ -246,9 +246,9 @@ static inline __attribute__((always_inline)) void band_product(size_t high, size
                 row[r] = w + (i + (i + r < high ? r : 0)) * cols + j;
             for (size_t b = 0; b < wide; b += TILE)
                 if (wide - b >= TILE) /* widths that the compiler knows */
-                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, sum[i] + b, BAND);
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, 1, sum[i] + b, BAND);
                 else
-                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, sum[i] + b, BAND);
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, 1, sum[i] + b, BAND);
         }
     }
 }
@@ -303,8 +303,7 @@ rank_tile(size_t n, double c[CHUNK][TILE_ROWS], double x[CHUNK][TILE], double su
     const double *row[TILE_ROWS];
     for (size_t r = 0; r < TILE_ROWS; r++)
         row[r] = c[0] + r;
-    memset(sum, 0, TILE_ROWS * sizeof *sum);
-    tile_product(n, row, TILE_ROWS, x[0], TILE, TILE, sum[0], TILE);
+    tile_product(n, row, TILE_ROWS, x[0], TILE, TILE, 0, sum[0], TILE);
 }
 
 /* Asks for a tile of the matrices while its sums are made. */
@@ -325,9 +324,13 @@ static inline __attribute__((always_inline)) void rank_row(const struct ap_synap
                                                            const double *restrict sw,
                                                            const double *restrict sd)
 {
+#pragma omp simd
     for (size_t l = 0; l < wide; l++)
         w[l] = fma(f->left, w[l], sw[l]);
-    for (size_t l = 0; d && l < wide; l++) {
+    if (!d)
+        return;
+#pragma omp simd
+    for (size_t l = 0; l < wide; l++) {
         w[l] = fma(f->alpha, d[l], w[l]);
         d[l] = fma(f->epsilon, d[l], sd[l]);
     }

@@ -37,25 +37,64 @@ static inline double row_product(size_t cols, const double *restrict row, const 
     return fold_lanes(lane);
 }
 
-/* Four rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. */
+/* ROWS rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. The lanes
+ * stay in registers from the first column to the last fold, but for less than eight columns at the end: in a matrix that the
+ * second cache holds, every trip of theirs through memory shows. */
+enum { ROWS = 4, HALF = LANES / 2, QUARTER = LANES / 4 };
+static inline __attribute__((always_inline)) void rows_product(size_t cols, const double *restrict w,
+                                                               const double *restrict x, double sum[ROWS])
+{
+    double s[ROWS][LANES], lane[ROWS][LANES];
+    size_t whole = cols / LANES * LANES, j = 0;
+    memset(s, 0, sizeof s);
+    for (; j < whole; j += LANES)
+        for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+            for (size_t l = 0; l < LANES; l++)
+                s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
+    if (cols - j >= HALF) {
+        for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+            for (size_t l = 0; l < HALF; l++)
+                s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
+        j += HALF;
+    }
+    if (j < cols) {
+        memcpy(lane, s, sizeof s);
+        if (cols - j >= QUARTER) {
+            for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+                for (size_t l = 0; l < QUARTER; l++)
+                    lane[r][j - whole + l] = fma(w[r * cols + j + l], x[j + l], lane[r][j - whole + l]);
+            j += QUARTER;
+        }
+        for (; j < cols; j++)
+            for (size_t r = 0; r < ROWS; r++)
+                lane[r][j - whole] = fma(w[r * cols + j], x[j], lane[r][j - whole]);
+        memcpy(s, lane, sizeof s);
+    }
+    double half[ROWS][HALF], quarter[ROWS][QUARTER]; /* fold_lanes, row beside row */
+    for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < HALF; l++)
+            half[r][l] = s[r][l] + s[r][l + HALF];
+    for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < QUARTER; l++)
+            quarter[r][l] = half[r][l] + half[r][l + QUARTER];
+    for (size_t r = 0; r < ROWS; r++)
+        sum[r] = (quarter[r][0] + quarter[r][2]) + (quarter[r][1] + quarter[r][3]);
+}
+
 AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w,
                                   const double *restrict x, int add, double *restrict out)
 {
-    enum { ROWS = 4 };
-    size_t whole = cols / LANES * LANES, i = 0;
+    size_t i = 0;
     for (; i + ROWS <= rows; i += ROWS) {
-        const double *row = w + i * cols;
-        double lane[ROWS][LANES] = {{0}};
-        for (size_t j = 0; j < whole; j += LANES)
-            for (size_t r = 0; r < ROWS; r++)
-                for (size_t l = 0; l < LANES; l++)
-                    lane[r][l] = fma(row[r * cols + j + l], x[j + l], lane[r][l]);
-        for (size_t r = 0; r < ROWS; r++) {
-            for (size_t j = whole; j < cols; j++)
-                lane[r][j - whole] = fma(row[r * cols + j], x[j], lane[r][j - whole]);
-            double sum = fold_lanes(lane[r]);
-            out[i + r] = add ? out[i + r] + sum : sum;
-        }
+        double sum[ROWS];
+        rows_product(cols, w + i * cols, x, sum);
+        for (size_t r = 0; r < ROWS; r++)
+            out[i + r] = add ? out[i + r] + sum[r] : sum[r];
     }
     for (; i < rows; i++) {
         double sum = row_product(cols, w + i * cols, x);
@@ -166,18 +205,18 @@ AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const d
             out[i] = fma(c[k], v[k * stride + i], out[i]);
 }
 
-/* A tile of a product of matrices, in registers: sum[r * pitch + l] goes on with c[r][k * step] x[k * stride + l], k = 0, 1,
- * ...; r < TILE_ROWS, l < wide. */
+/* A tile of a product of matrices, in registers: sum[r * pitch + l], from zero or going on, takes up
+ * c[r][k * step] x[k * stride + l], k = 0, 1, ...; r < TILE_ROWS, l < wide. */
 enum { TILE_ROWS = 8, TILE = 16 };
 static inline __attribute__((always_inline)) void tile_product(size_t n, const double *const c[TILE_ROWS],
                                                                size_t step, const double *restrict x,
-                                                               size_t stride, size_t wide,
+                                                               size_t stride, size_t wide, int go_on,
                                                                double *restrict sum, size_t pitch)
 {
     double s[TILE_ROWS][TILE];
     for (size_t r = 0; r < TILE_ROWS; r++)
         for (size_t l = 0; l < wide; l++)
-            s[r][l] = sum[r * pitch + l];
+            s[r][l] = go_on ? sum[r * pitch + l] : 0;
     for (size_t k = 0; k < n; k++)
         for (size_t r = 0; r < TILE_ROWS; r++) {
 #pragma omp simd
@@ -207,9 +246,9 @@ static inline __attribute__((always_inline)) void band_product(size_t high, size
                 row[r] = w + (i + (i + r < high ? r : 0)) * cols + j;
             for (size_t b = 0; b < wide; b += TILE)
                 if (wide - b >= TILE) /* widths that the compiler knows */
-                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, sum[i] + b, BAND);
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE, 1, sum[i] + b, BAND);
                 else
-                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, sum[i] + b, BAND);
+                    tile_product(deep, row, 1, x + j * stride + b, stride, TILE / 2, 1, sum[i] + b, BAND);
         }
     }
 }
@@ -264,8 +303,7 @@ rank_tile(size_t n, double c[CHUNK][TILE_ROWS], double x[CHUNK][TILE], double su
     const double *row[TILE_ROWS];
     for (size_t r = 0; r < TILE_ROWS; r++)
         row[r] = c[0] + r;
-    memset(sum, 0, TILE_ROWS * sizeof *sum);
-    tile_product(n, row, TILE_ROWS, x[0], TILE, TILE, sum[0], TILE);
+    tile_product(n, row, TILE_ROWS, x[0], TILE, TILE, 0, sum[0], TILE);
 }
 
 /* Asks for a tile of the matrices while its sums are made. */
@@ -286,9 +324,13 @@ static inline __attribute__((always_inline)) void rank_row(const struct ap_synap
                                                            const double *restrict sw,
                                                            const double *restrict sd)
 {
+#pragma omp simd
     for (size_t l = 0; l < wide; l++)
         w[l] = fma(f->left, w[l], sw[l]);
-    for (size_t l = 0; d && l < wide; l++) {
+    if (!d)
+        return;
+#pragma omp simd
+    for (size_t l = 0; l < wide; l++) {
         w[l] = fma(f->alpha, d[l], w[l]);
         d[l] = fma(f->epsilon, d[l], sd[l]);
     }

@@ -3,7 +3,8 @@
  * One JSON object per line; kernels.py prints them.
  *
  *     bench_kernels [PART [OPENBLAS]]    PART of a row's name; the file of a libopenblas, whose core type is that of
- *                                        OPENBLAS_CORETYPE */
+ *                                        OPENBLAS_CORETYPE
+ *     bench_kernels --read BYTES         bytes per second of reading so many again and again, nothing else */
 #include "mathx.h"
 #include "synapse.h"
 
@@ -288,8 +289,25 @@ static void bench_function(const char *name, void (*ours)(size_t, const double *
     fflush(stdout);
 }
 
+static void bench_reading(size_t bytes)
+{
+    size_t n = bytes / sizeof(double);
+    double *x = aligned_alloc(64, (n + 7) / 8 * 8 * sizeof *x);
+    struct timing reading = {0};
+    fill(x, n);
+    WARM(reading, sink = read_all(x, n));
+    for (int g = 0; g < GROUPS; g++)
+        GROUP(reading, g, sink = read_all(x, n));
+    printf("%.6g\n", (double)bytes / median(&reading));
+    free(x);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && !strcmp(argv[1], "--read")) {
+        bench_reading(strtoull(argv[2], NULL, 10));
+        return 0;
+    }
     part = argc > 1 ? argv[1] : "";
     load_blas(argc > 2 ? argv[2] : NULL);
     bench_matrix(&PRODUCT, 1, 128, 1000);

@@ -137,6 +137,8 @@ void ap_batch_resize(struct ap_batch *x, int n)
     if (n == x->n)
         return;
     x->n = n;
+    for (int b = 0; b < x->most; b++)
+        ap_factor_share(&x->rhs[b]->factor, n > 1);
     x->stride = ((size_t)n + 7) / 8 * 8;
     for (int i = 0; i < x->c->n_proj; i++)
         if (x->in[i])

@@ -43,7 +43,7 @@ enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *
                            struct ap_plasticity *plasticity);
 void ap_batch_free(struct ap_batch *x);
 
-/* How many copies the next presentation has. */
+/* How many copies the next presentation has. Between presentations only. */
 void ap_batch_resize(struct ap_batch *x, int n);
 
 /* As ap_rhs_eval, ap_tangent_linearise, ap_tangent_product, ap_hierarchy_solve: of all copies. */

@@ -16,13 +16,17 @@
 
 enum { LEAST = 16, ROWS = 64 }; /* products that must fit; rows of one piece of work */
 
-/* As many products as cost a quarter of the matrix. Copies that share their weights cannot change the matrix in place. */
+/* As many products as cost a quarter of the matrix; few: the matrix itself is changed at every step. */
+static size_t room_alone(const struct ap_proj *p)
+{
+    size_t room = p->rows * p->cols / (4 * (p->rows + p->cols));
+    return room < LEAST ? 0 : room > AP_SYNAPSE_RANK ? AP_SYNAPSE_RANK : room;
+}
+
+/* Copies that share their weights cannot change a matrix in place. */
 static size_t room_of(const struct ap_circuit *c, const struct ap_proj *p)
 {
-    if (c->copies > 1)
-        return AP_SYNAPSE_RANK;
-    size_t room = p->rows * p->cols / (4 * (p->rows + p->cols));
-    return room > AP_SYNAPSE_RANK ? AP_SYNAPSE_RANK : room;
+    return c->copies > 1 ? AP_SYNAPSE_RANK : room_alone(p);
 }
 
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
@@ -33,7 +37,7 @@ static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
             return false;
     }
     return !c->coupled && p->w && p->plastic && !c->pop[p->pre].clamped &&
-           p->spec->connect == AP_CONNECT_DENSE && room_of(c, p) >= LEAST;
+           p->spec->connect == AP_CONNECT_DENSE && room_of(c, p) > 0;
 }
 
 enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c)
@@ -60,16 +64,17 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
             continue;
         struct ap_factor *f = x->by_proj[i] = &x->of[n++];
         f->proj = i;
-        f->room = room_of(c, p);
+        f->alone = room_alone(p);
+        size_t room = room_of(c, p);
         const struct {
             double **array;
             size_t n;
         } arrays[] = {
-            {&f->post, f->room * p->rows},
-            {&f->pre, f->room * p->cols},
-            {&f->a, f->room},
-            {&f->d, f->room},
-            {&f->c, f->room},
+            {&f->post, room * p->rows},
+            {&f->pre, room * p->cols},
+            {&f->a, room},
+            {&f->d, room},
+            {&f->c, room},
             {&f->d0x, p->rows},
             {&f->x0, p->cols},
         };
@@ -78,7 +83,14 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
             next += arrays[k].n;
         }
     }
+    ap_factor_share(x, false);
     return AP_OK;
+}
+
+void ap_factor_share(struct ap_factors *x, bool shared)
+{
+    for (int k = 0; k < x->n; k++)
+        x->of[k].room = shared ? AP_SYNAPSE_RANK : x->of[k].alone;
 }
 
 void ap_factor_free(struct ap_factors *x)

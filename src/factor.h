@@ -20,7 +20,8 @@
 struct ap_factor {
     int proj;
     bool learns;        /* in this presentation: the fields below hold */
-    size_t room, n;     /* products that fit, and are there; the last is of the present */
+    size_t room, n;     /* products that fit, and are there; the last is of the present. room 0: not used now */
+    size_t alone;       /* room of a circuit that has its weights to itself */
     double *post, *pre; /* [room][rows], [room][cols] */
     double *a, *d;      /* [room] coefficients at `from` */
     double left, alpha, epsilon;
@@ -44,6 +45,10 @@ struct ap_factors {
 /* Finds the projections to which this applies: none with coupled weights or where interventions act. */
 enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c);
 void ap_factor_free(struct ap_factors *x);
+
+/* Whether several circuits change the matrices of this one: then every rule keeps its changes here, however small the
+ * matrix. */
+void ap_factor_share(struct ap_factors *x, bool shared);
 
 /* Learning begins at time t with signals post [rows], pre [cols]; D0 x is not known yet. */
 void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,

@@ -49,7 +49,7 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
     for (int k = 0; k < x->rhs->factor.n; k++) {
         struct ap_factor *f = &x->rhs->factor.of[k];
         const struct ap_proj *p = &x->rhs->c->proj[f->proj];
-        if (x->rhs->now.plastic[f->proj])
+        if (f->room > 0 && x->rhs->now.plastic[f->proj])
             ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
                             x->rhs->signal + p->pre_signal.at);
     }

@@ -19,9 +19,9 @@
 /* One dense plastic projection, large enough for this to pay. */
 struct ap_factor {
     int proj;
-    bool learns;        /* in this presentation: the fields below hold */
-    size_t room, n;     /* products that fit, and are there; the last is of the present. room 0: not used now */
-    size_t alone;       /* room of a circuit that has its weights to itself */
+    bool learns;    /* in this presentation: the fields below hold */
+    size_t room, n; /* products that fit, and are there; the last is of the present. room 0: not used now */
+    size_t alone;   /* room of a circuit that has its weights to itself */
     double *post, *pre; /* [room][rows], [room][cols] */
     double *a, *d;      /* [room] coefficients at `from` */
     double left, alpha, epsilon;

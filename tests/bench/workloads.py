@@ -41,7 +41,7 @@ PEERS = {"NumPy": ("peer_numpy.py", "scipy", "python3-scipy", "W1 W2", {}),
 FLOAT64 = ("NumPy", "PyTorch float64", "Brian2, C++ standalone")
 
 
-def circuit(kind, layers, g, duration, presentations, record):
+def circuit(kind, layers, g, duration, presentations, record, batch=1):
     if kind == "W1":
         count = f"smoothing: 3 ms, patterns: {presentations}"
         stimuli = (f"  shown: {{of: input, kind: random, range: [-1, 1], {count}}}\n"
@@ -59,7 +59,7 @@ def circuit(kind, layers, g, duration, presentations, record):
             f"  conductance: {{leak: 0.1 /ms, basal: 1 /ms, apical: {g} /ms, dendrite: 1 /ms, nudge: {g} /ms}}\n"
             f"  weights: {{forward: {forward}, feedback: uniform(-1, 1)}}\n  plasticity:\n"
             + "".join(f"    {k}: {v}\n" for k, v in rates.items()) + "    lowpass: 30 ms\n"
-            + f"stimuli:\n{stimuli}schedule:\n  - {{name: learning, presentations: {presentations}, duration: {duration} ms}}\n"
+            + f"stimuli:\n{stimuli}schedule:\n  - {{name: learning, presentations: {presentations}, duration: {duration} ms, batch: {batch}}}\n"
             + (f"record: {{of: [{', '.join(somata)}], compartments: [soma], every: {duration / 10:g} ms}}\n" if record else ""))
 
 
@@ -175,12 +175,16 @@ def available(kind, wanted):
 
 
 PASS = ("integrator.newton=hierarchy", "integrator.rtol=3e-3", "integrator.atol=3e-4")
-APICAL = {"apical held, rtol 1e-2": (("integrator.rtol=1e-2", "integrator.atol=1e-3"), 1),
-          "apical held, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1),
-          "apical held, rtol 1e-3, 2 threads": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 2),
-          "apical hierarchy, rtol 3e-3": (PASS, 1),
-          "apical hierarchy, rtol 3e-3, 2 threads": (PASS, 2),
-          "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1)}
+FINER = ("integrator.newton=hierarchy", "integrator.rtol=2e-3", "integrator.atol=2e-4")
+# settings, threads, patterns at once
+APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1, 1),
+          "apical hierarchy, rtol 2e-3": (FINER, 1, 1),
+          "apical hierarchy, rtol 2e-3, 2 threads": (FINER, 2, 1),
+          "apical hierarchy, rtol 3e-3": (PASS, 1, 1),
+          "apical hierarchy, rtol 3e-3, batch 8": (PASS, 1, 8),
+          "apical hierarchy, rtol 3e-3, batch 32": (PASS, 1, 32),
+          "apical hierarchy, rtol 3e-3, batch 32, 2 threads": (PASS, 2, 32),
+          "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1, 1)}
 
 
 def workload(rows, apical, env, wanted, name, kind, layers, g, duration, presentations, first):
@@ -192,25 +196,30 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
                                                            "integrator.atol=1e-12"), threads=2)
         start = reference.weights("initial")
         frames, change = reference.frames(), changes(start, reference.weights("final"), names)
-        many = circuit(kind, layers, g, duration, presentations, False)
         errors, times, digests, jobs = {}, {p: [] for p in (*programs, *peers)}, {}, {}
-        for program, (sets, threads) in programs.items():
-            r = Run(apical, folder, "error", one, sets, threads)
-            errors[program] = {"potentials": relative(r.frames(), frames),
-                               "weights": relative(changes(start, r.weights("final"), names), change)}
-        batch = max([p[4].get("batch", 1) for p in peers.values()], default=0)
-        patterns, goals = shown(kind, apical, folder, layers, batch) if batch else (None, None)
+        batch = max([p[4].get("batch", 1) for p in peers.values()] + [p[2] for p in programs.values()], default=0)
+        patterns, goals = shown(kind, apical, folder, layers, batch) if batch and first else (None, None)
+        if patterns is None and peers:
+            patterns, goals = shown(kind, apical, folder, layers, max(p[4].get("batch", 1) for p in peers.values()))
         if batch > 1 and first:
             many_frames, many_change = side_by_side(apical, kind, folder, one, patterns, goals, names)
+        for program, (sets, threads, n) in programs.items():
+            errors[program] = {}
+            if n > 1 and not first:
+                continue
+            r = Run(apical, folder, "error", circuit(kind, layers, g, duration, n, True, n), sets, threads)
+            found = r.frames().reshape((n, -1, frames.shape[1])).swapaxes(0, 1)  # presentations come one after the other
+            errors[program] = {"potentials": relative(found[:, 0] if n == 1 else found, frames if n == 1 else many_frames[:, :n]),
+                               "weights": relative(changes(start, r.weights("final"), names),
+                                                   change if n == 1 else many_change[n - 1])}
         for program, peer in peers.items():
             jobs[program] = peer_job(folder, kind, layers, g, duration, start, patterns, goals, peer[4])
         for turn in range(RUNS):
-            for program, (sets, threads) in programs.items():
-                fewer = max(1, presentations // 10) if "Euler" in program else presentations
-                text = many if fewer == presentations else circuit(kind, layers, g, duration, fewer, False)
-                r = Run(apical, folder, "time", text, sets, threads)
+            for program, (sets, threads, n) in programs.items():
+                fewer = max(1, presentations // 10) if "Euler" in program else max(presentations, 2 * n)
+                r = Run(apical, folder, "time", circuit(kind, layers, g, duration, fewer, False, n), sets, threads)
                 times[program].append(r.seconds)
-                digests.setdefault(sets, set()).add(r.digest)
+                digests.setdefault((sets, n), set()).add(r.digest)
             for program, peer in peers.items():
                 if turn == 0 or "runs" not in peer[4]:
                     times[program] += run_peer(peer[0], jobs[program], env)

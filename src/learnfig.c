@@ -60,7 +60,7 @@ static size_t band(struct ap_drawing *d, int probe, size_t every, double *x, dou
     return points;
 }
 
-/* Chosen blocks that form one stretch of the run fill the axis; else it is the whole run. */
+/* Chosen blocks that form one stretch of the run fill the axis; else it is the run up to their end. */
 static struct ap_axes_range stretch(const struct ap_drawing *d)
 {
     size_t n = d->run->n_presented, first = n, last = 0, chosen = 0;
@@ -70,9 +70,9 @@ static struct ap_axes_range stretch(const struct ap_drawing *d)
             last = i;
             chosen++;
         }
-    if (chosen == 0 || chosen != last - first + 1)
+    if (chosen == 0)
         return (struct ap_axes_range){0, (double)n};
-    return (struct ap_axes_range){(double)first, (double)last + 1};
+    return (struct ap_axes_range){chosen == last - first + 1 ? (double)first : 0, (double)last + 1};
 }
 
 enum ap_code ap_learnfig_curve(struct ap_drawing *d, const char *path)

@@ -49,6 +49,8 @@ done
 run association 2 --set integrator.kind=adams
 run association 4 --set schedule.0.presentations=1 --set "interventions=[{name: x, kind: shuffle, projection: feedback1}, {name: y, kind: mean, of: hidden1.pyr/apical}]"
 run regression 3 --set schedule.0.presentations=1
+run association 6 --set schedule.0.presentations=1 --set schedule.0.noise=off --set schedule.1.noise=off --set schedule.1.batch=5
+[ -s data/mnist/train-images-idx3-ubyte ] && run mnist 5 --set schedule.0.do.learning.batch=5
 [ -s data/mnist/train-images-idx3-ubyte ] && run mnist_small 2 && run mnist 2
 echo "promise: races: $runs runs with 4 threads: $failed with reports" | tee -a build/promises.log
 finish

@@ -178,6 +178,7 @@ PASS = ("integrator.newton=hierarchy", "integrator.rtol=3e-3", "integrator.atol=
 FINER = ("integrator.newton=hierarchy", "integrator.rtol=2e-3", "integrator.atol=2e-4")
 # settings, threads, patterns at once
 APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1, 1),
+          "apical hierarchy, rtol 1e-2": (("integrator.newton=hierarchy", "integrator.rtol=1e-2", "integrator.atol=1e-3"), 1, 1),
           "apical hierarchy, rtol 2e-3": (FINER, 1, 1),
           "apical hierarchy, rtol 2e-3, 2 threads": (FINER, 2, 1),
           "apical hierarchy, rtol 3e-3": (PASS, 1, 1),

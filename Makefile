@@ -113,7 +113,7 @@ builds: data      ## the golden digests from gcc and clang, -O0 to -O3, x86-64-v
 threads: all data ## every circuit with 1 to 16 threads, and 20 times with 4: not one byte differs
 	$(Q)OMP_WAIT_POLICY=passive APICAL=$(OBJ)/apical sh tests/cli/test_threads.sh long $(BUILD)/promises.log
 
-mutants: data     ## 60 wrong lines in the engine and the readers, one at a time: do the tests notice? (half an hour)
+mutants: data     ## 80 wrong lines in the engine and the readers, one at a time: do the tests notice? (half an hour)
 	$(Q)MAKE="$(MAKE)" OMP_WAIT_POLICY=passive $(PYTHON) tests/mutants.py $(BUILD)/promises.log
 
 endurance: all    ## a million presentations: memory and open files stay as they are

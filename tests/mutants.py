@@ -19,7 +19,7 @@ import time
 
 p = argparse.ArgumentParser()
 p.add_argument("log")
-p.add_argument("--count", type=int, default=60)
+p.add_argument("--count", type=int, default=80)
 p.add_argument("--seed", type=int, default=1)
 p.add_argument("--file", help="one file alone")
 args = p.parse_args()
@@ -33,6 +33,8 @@ TESTS = {
     "tangent": ["test_rhs", "test_adjoint", "test_hierarchy", "golden few", "test_intervention", "golden short"],
     "hierarchy": ["test_hierarchy", "golden few", "golden short"],
     "factor": ["test_factor", "golden few", "golden short"],
+    "span": ["test_span", "golden few", "golden short"],
+    "batch": ["test_batch", "golden few", "golden short"],
     "plasticity": ["test_plasticity", "test_sim", "golden few", "test_model", "test_intervention", "golden short"],
     "checkpoint": ["test_checkpoint", "test_powerloss", "resume", "faults"],
     "spec": ["test_spec", "test_schema", "test_circuit", "test_intervention", "test_registry", "bad", "commands",

@@ -17,17 +17,13 @@
 
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
 {
-    for (int i = 0; i < c->spec->n_intervention; i++) { /* the closed form knows no interventions */
-        const struct ap_intervention_spec *v = &c->spec->intervention[i];
-        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
-            return false;
-    }
     const struct ap_pop *pre = &c->pop[p->pre];
     bool potential =
         strcmp(pre->spec->transfer->row.name, "linear") == 0; /* then the rate is the potential */
     bool sends = p->pre_comp < 0 ? potential : true;
     bool rule = !p->plastic || (potential && strcmp(p->pre_signal.row->row.name, "rate") == 0);
-    return !c->coupled && p->w && pre->clamped && sends && rule && p->spec->connect == AP_CONNECT_DENSE;
+    return !c->coupled && !ap_circuit_disturbed(c, p) && p->w && pre->clamped && sends && rule &&
+           p->spec->connect == AP_CONNECT_DENSE;
 }
 
 enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const struct ap_circuit *c)

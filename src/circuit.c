@@ -411,6 +411,16 @@ void ap_circuit_where(const struct ap_circuit *c, size_t i, char out[AP_ERR_PATH
     }
 }
 
+bool ap_circuit_disturbed(const struct ap_circuit *c, const struct ap_proj *p)
+{
+    for (int i = 0; i < c->spec->n_intervention; i++) {
+        const struct ap_intervention_spec *v = &c->spec->intervention[i];
+        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
+            return true;
+    }
+    return false;
+}
+
 void ap_circuit_start(const struct ap_circuit *c, double *y)
 {
     for (int k = 0; k < c->n_part; k++) {

@@ -105,6 +105,9 @@ enum ap_code ap_circuit_size(struct ap_err *e, const struct ap_spec *s, struct a
 /* "hidden1.pyr, soma, neuron 3" or "weights of forward1, [2][7]" for element i of the state. */
 void ap_circuit_where(const struct ap_circuit *c, size_t i, char out[AP_ERR_PATH]);
 
+/* Whether an intervention acts, at whatever time, on a projection or on the population that sends through it. */
+bool ap_circuit_disturbed(const struct ap_circuit *c, const struct ap_proj *p);
+
 /* Starting state: dynamic compartments at rest; with coupled weights these and their products. y is [n_state]. */
 void ap_circuit_start(const struct ap_circuit *c, double *y);
 

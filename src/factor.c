@@ -31,12 +31,7 @@ static size_t room_of(const struct ap_circuit *c, const struct ap_proj *p)
 
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
 {
-    for (int i = 0; i < c->spec->n_intervention; i++) {
-        const struct ap_intervention_spec *v = &c->spec->intervention[i];
-        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
-            return false;
-    }
-    return !c->coupled && p->w && p->plastic && !c->pop[p->pre].clamped &&
+    return !c->coupled && !ap_circuit_disturbed(c, p) && p->w && p->plastic && !c->pop[p->pre].clamped &&
            p->spec->connect == AP_CONNECT_DENSE && room_of(c, p) > 0;
 }
 

@@ -16,13 +16,8 @@ enum { ROOM = 48, LEAST = 128 * 128 }; /* directions kept; synapses for which th
 
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
 {
-    for (int i = 0; i < c->spec->n_intervention; i++) {
-        const struct ap_intervention_spec *v = &c->spec->intervention[i];
-        if (v->pop == p->pre || (v->proj >= 0 && &c->proj[v->proj] == p))
-            return false;
-    }
-    return !c->coupled && p->w && !c->pop[p->pre].clamped && p->spec->connect == AP_CONNECT_DENSE &&
-           p->rows * p->cols >= LEAST;
+    return !c->coupled && !ap_circuit_disturbed(c, p) && p->w && !c->pop[p->pre].clamped &&
+           p->spec->connect == AP_CONNECT_DENSE && p->rows * p->cols >= LEAST;
 }
 
 enum ap_code ap_span_init(struct ap_err *e, struct ap_spans *x, const struct ap_circuit *c)

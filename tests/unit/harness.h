@@ -36,7 +36,7 @@ static inline void harness_start(struct harness *h)
 {
     if (!h->s)
         harness_fail(h);
-    strcpy(h->folder, "/tmp/apical-test-XXXXXX");
+    strcpy(h->folder, P_tmpdir "/apical-test-XXXXXX");
     char log[96];
     if (!mkdtemp(h->folder))
         fail();

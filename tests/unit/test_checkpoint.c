@@ -306,7 +306,7 @@ static void test_other_data_are_refused(void **unused)
                                  "  weights: {forward: uniform(-1, 1), feedback: uniform(-1, 1)}\n"
                                  "stimulus: {kind: images, file: %s}\ntarget: {kind: random}\n"
                                  "schedule: [{name: a, presentations: 2, duration: 1 ms}]\n";
-    char images[] = "/tmp/apical-images-XXXXXX", text[600];
+    char images[] = P_tmpdir "/apical-images-XXXXXX", text[600];
     unsigned char data[24] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
     int fd = mkstemp(images);
     assert_true(fd >= 0 && pwrite(fd, data, sizeof data, 0) == sizeof data);

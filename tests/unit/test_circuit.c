@@ -178,7 +178,7 @@ static void test_estimate_of_memory(void **unused)
         assert_non_null(s);
         struct ap_circuit_size size;
         struct ap_sim x;
-        char folder[] = "/tmp/apical-test-XXXXXX", log[96];
+        char folder[] = P_tmpdir "/apical-test-XXXXXX", log[96];
         assert_non_null(mkdtemp(folder));
         snprintf(log, sizeof log, "%s/run.log", folder);
         assert_int_equal(ap_circuit_size(e, s, &size), AP_OK);

@@ -29,7 +29,7 @@ static const char TEXT[] =
 enum { FIGURES = 10 };
 
 static struct ap_err *e;
-static char folder[] = "/tmp/apical-test-XXXXXX", again[] = "/tmp/apical-test-XXXXXX";
+static char folder[] = P_tmpdir "/apical-test-XXXXXX", again[] = P_tmpdir "/apical-test-XXXXXX";
 
 static char *read_whole(const char *where, const char *name, size_t *n)
 {

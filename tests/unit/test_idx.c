@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/test_idx_XXXXXX";
+static char folder[] = P_tmpdir "/test_idx_XXXXXX";
 static char path[64];
 static struct ap_err *e;
 static const struct ap_place at = {"digits.yaml", 12, 5};

@@ -20,7 +20,7 @@ static char folder[64];
 
 static int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "/tmp/ap_test_io.XXXXXX");
+    snprintf(folder, sizeof folder, P_tmpdir "/ap_test_io.XXXXXX");
     *state = ap_err_create();
     return *state && mkdtemp(folder) ? 0 : -1;
 }

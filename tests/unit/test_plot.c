@@ -386,7 +386,7 @@ static void test_png_round_trip(void **state)
         rgb[i] = (uint8_t)draw_bits();
     static const struct ap_pngout_text texts[] = {
         {"Title", "weights µ\n\x1b[31m"}, {"Software", "apical"}, {"Source", "0123abcd"}};
-    char path[] = "/tmp/test_plot_XXXXXX", *file;
+    char path[] = P_tmpdir "/test_plot_XXXXXX", *file;
     close(mkstemp(path));
     assert_int_equal(ap_pngout_write(&err, path, rgb, W, H, texts, 3), AP_OK);
     png_image image = {.version = PNG_IMAGE_VERSION};
@@ -627,7 +627,7 @@ static void test_page_survives_failing_memory(void **state)
     static const struct ap_pngout_text text = {"Title", "t"};
     enum ap_code code = AP_EMEMORY;
     int failures = 0;
-    char folder[] = "/tmp/test_plot_XXXXXX", path[64]; /* of this process: two suites may run at once */
+    char folder[] = P_tmpdir "/test_plot_XXXXXX", path[64]; /* of this process: two suites may run at once */
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/memory.png", folder);
     for (; code == AP_EMEMORY && failures < 50; failures++) {

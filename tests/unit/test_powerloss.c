@@ -380,7 +380,7 @@ static void test_power_losses(void **unused)
     long losses = wanted ? atol(wanted) : 1000, again = 0;
     struct life l;
     snprintf(folder, sizeof folder, "%s/apical-test-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : P_tmpdir);
     assert_non_null(mkdtemp(folder));
 
     begin_life(&l); /* the straight run, watched */

@@ -10,7 +10,7 @@ static const char TEXT[] =
     "schedule: [{name: a, presentations: 2, duration: 3 ms}, {name: b, presentations: 1, duration: 2 ms}]\n"
     "record: {of: [hidden1.pyr, output], every: 1 ms}\nprobes: [{kind: class-error, of: output}]\n";
 
-static char folder[] = "/tmp/apical-test-XXXXXX", path[96];
+static char folder[] = P_tmpdir "/apical-test-XXXXXX", path[96];
 static char *bytes;
 static size_t size, blocks[64]; /* where blocks begin */
 static int n_blocks;

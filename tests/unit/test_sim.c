@@ -282,7 +282,7 @@ static void test_stop_after(void **unused)
     struct ap_err *e = ap_err_create();
     struct ap_spec *s = ap_spec_parse("t.yaml", TEXT, strlen(TEXT), NULL, 0, e);
     assert_non_null(s);
-    char folder[] = "/tmp/apical-test-XXXXXX", command[128];
+    char folder[] = P_tmpdir "/apical-test-XXXXXX", command[128];
     assert_non_null(mkdtemp(folder));
     struct harness h;
     harness_open(&h, TEXT, NULL, 0);

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/test_sonata_XXXXXX";
+static char folder[] = P_tmpdir "/test_sonata_XXXXXX";
 static struct ap_err *e;
 static const struct ap_place at = {"circuit.yaml", 7, 3};
 

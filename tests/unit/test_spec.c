@@ -522,7 +522,7 @@ static void test_no_memory_for_the_simulation(void **unused)
     (void)unused;
     struct ap_err *e = ap_err_create();
     struct ap_spec *s = ap_spec_read(CIRCUITS[0], NULL, 0, e);
-    char folder[] = "/tmp/apical-test-XXXXXX", log[96];
+    char folder[] = P_tmpdir "/apical-test-XXXXXX", log[96];
     assert_true(s && mkdtemp(folder));
     snprintf(log, sizeof log, "%s/run.log", folder);
     int failed = 0, fine = 0;

@@ -272,7 +272,7 @@ static void write_idx(const char *path, int dims, const unsigned *dim, const uns
 static void test_images_and_labels(void **unused)
 {
     (void)unused;
-    char folder[] = "/tmp/apical-test-XXXXXX", images[96], labels[96], text[1024];
+    char folder[] = P_tmpdir "/apical-test-XXXXXX", images[96], labels[96], text[1024];
     assert_non_null(mkdtemp(folder));
     snprintf(images, sizeof images, "%s/i", folder);
     snprintf(labels, sizeof labels, "%s/l", folder);

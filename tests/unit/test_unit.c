@@ -208,7 +208,7 @@ static bool comma_locale(void)
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (setlocale(LC_ALL, NAMES[i]) && *localeconv()->decimal_point == ',')
             return true;
-    char folder[] = "/tmp/ap_locale.XXXXXX", command[256];
+    char folder[] = P_tmpdir "/ap_locale.XXXXXX", command[256];
     if (!mkdtemp(folder))
         return false;
     snprintf(command, sizeof command, "localedef -i de_DE -f ISO-8859-1 %s/de_DE >/dev/null 2>&1", folder);

@@ -187,7 +187,7 @@ static void test_self_predicting_factor(void **unused)
 static void test_weights_from_a_file(void **unused)
 {
     (void)unused;
-    char folder[] = "/tmp/apical-test-XXXXXX", path[96], text[512];
+    char folder[] = P_tmpdir "/apical-test-XXXXXX", path[96], text[512];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/w.h5", folder);
     double values[3000];

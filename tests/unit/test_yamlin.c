@@ -186,7 +186,7 @@ static void test_limits(void **state)
             refused_bytes(e, text, strlen(text), "more than 100000");
         free(text);
     }
-    char path[] = "/tmp/ap_yamlin.XXXXXX";
+    char path[] = P_tmpdir "/ap_yamlin.XXXXXX";
     int fd = mkstemp(path);
     FILE *f = fdopen(fd, "w");
     assert_non_null(f);

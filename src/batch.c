@@ -102,7 +102,7 @@ enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *
         x->rhs[b] = &x->more[b - 1];
         x->plasticity[b] = &x->more_plasticity[b - 1];
         AP_TRY(ap_rhs_init(e, x->rhs[b], c));
-        ap_span_free(&x->rhs[b]->span); /* joint products take their place */
+        ap_mirror_free(&x->rhs[b]->mirror); /* joint products take their place */
         AP_TRY(ap_plasticity_init(e, x->plasticity[b], x->rhs[b]));
     }
     if (c->spec->integrator.hierarchy) {
@@ -260,7 +260,11 @@ void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
 
 void ap_batch_linearise(struct ap_batch *x, double t, const double *y)
 {
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
+    if (x->n == 1) {
+        ap_tangent_linearise(x->rhs[0], t, y);
+        return;
+    }
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
     for (int b = 0; b < x->n; b++)
         ap_tangent_linearise(x->rhs[b], t, y + (size_t)b * x->c->n_state);
 }
@@ -427,13 +431,15 @@ static void refresh(struct ap_batch *x)
 
 void ap_batch_learn(struct ap_batch *x, double t)
 {
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
+    if (x->n == 1) {
+        ap_plasticity_begin(x->plasticity[0], t);
+        ap_plasticity_renew(x->plasticity[0]);
+        return;
+    }
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
     for (int b = 0; b < x->n; b++)
         ap_plasticity_begin(x->plasticity[b], t);
-    if (x->n == 1)
-        ap_plasticity_renew(x->plasticity[0]);
-    else
-        refresh(x);
+    refresh(x);
 }
 
 /* W or D of some rows: w = left w + alpha d + sum a post pre^T, d likewise. */
@@ -520,13 +526,14 @@ static void renew(struct ap_batch *x)
 
 void ap_batch_learned(struct ap_batch *x, double t, double h)
 {
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded && x->n > 1)
-    for (int b = 0; b < x->n; b++)
-        ap_plasticity_step(x->plasticity[b], t, h);
     if (x->n == 1) {
+        ap_plasticity_step(x->plasticity[0], t, h);
         ap_plasticity_renew(x->plasticity[0]);
         return;
     }
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
+    for (int b = 0; b < x->n; b++)
+        ap_plasticity_step(x->plasticity[b], t, h);
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
     bool full = false;
     for (int k = 0; k < x->rhs[0]->factor.n; k++)

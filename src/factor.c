@@ -147,6 +147,7 @@ void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, 
     f->learns = true;
     f->reach = 0;
     f->from = t;
+    f->before = 0;
     push(x, f, post, pre);
     f->gain = HUGE_VAL;
 }
@@ -187,6 +188,21 @@ static void bring_up(const struct ap_factors *x, struct ap_factor *f)
     }
 }
 
+/* The last three products lie on a parabola, c s (s - 1) above the line between the last two, s = 0 and 1; the one before them
+ * is at s = -before/h. Without it, or where it is too close for its curvature to be carried so far, the line stays. */
+static void bend(struct ap_factor *f, double h, const struct ap_synapse_fold *k)
+{
+    static const double CLOSE = 0.2;
+    double rho = f->before / h;
+    if (f->n < 3 || rho < CLOSE)
+        return;
+    const double part[] = {1 / (rho * (rho + 1)), -1 / rho, 1 / (rho + 1)};
+    for (size_t j = 0; j < 3; j++) {
+        f->a[f->n - 3 + j] += part[j] * k->k2;
+        f->d[f->n - 3 + j] += part[j] * k->c2;
+    }
+}
+
 void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
                     const double *pre)
 {
@@ -205,7 +221,9 @@ void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, d
     push(x, f, post, pre);
     f->a[f->n - 1] = k.k1;
     f->d[f->n - 1] = k.c1;
+    bend(f, h, &k);
     f->from = t;
+    f->before = h;
 }
 
 void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)

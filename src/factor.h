@@ -25,10 +25,10 @@ struct ap_factor {
     double *post, *pre; /* [room][rows], [room][cols] */
     double *a, *d;      /* [room] coefficients at `from` */
     double left, alpha, epsilon;
-    double from;      /* ms: the end of the last step */
-    double *d0x, *x0; /* [rows] D0 x0 and [cols] that x0 */
-    double gain;      /* |D0 x0| / |x0| */
-    double reach;     /* alpha one step on */
+    double from, before; /* ms: the end of the last step; its length, 0: there was none */
+    double *d0x, *x0;    /* [rows] D0 x0 and [cols] that x0 */
+    double gain;         /* |D0 x0| / |x0| */
+    double reach;        /* alpha one step on */
     /* at the last ap_factor_look */
     double left_now, alpha_now;
     double *c; /* [room] coefficient * (pre_k . x) */

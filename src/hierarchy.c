@@ -194,9 +194,9 @@ void ap_hierarchy_population(struct ap_hierarchy *h, int o, double gamma, const 
     const struct ap_circuit *c = r->c;
     struct local l;
     find_local(h, h->order[o], gamma, &l);
-    for (int k = 0; k < r->span.n; k++)
-        if (c->proj[r->span.of[k].proj].post == h->order[o] && h->known[c->proj[r->span.of[k].proj].pre])
-            ap_stage_look(r, &r->span.of[k], true);
+    for (int k = 0; k < r->mirror.n; k++)
+        if (c->proj[r->mirror.of[k].proj].post == h->order[o] && h->known[c->proj[r->mirror.of[k].proj].pre])
+            ap_stage_look(r, &r->mirror.of[k], true);
 #pragma omp parallel for schedule(static, 1) if (c->threaded)
     for (int k = h->first[o]; k < h->last[o]; k++)
         solve_rows(h, &c->task[k], &l, h->known, gamma, b, x);
@@ -299,9 +299,9 @@ void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->span.n; k++)
-            if (ap_hierarchy_returns(h, r->span.of[k].proj))
-                ap_stage_look(r, &r->span.of[k], true);
+        for (int k = 0; k < r->mirror.n; k++)
+            if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
+                ap_stage_look(r, &r->mirror.of[k], true);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++)
             follow_sums(h, &c->task[k]);

@@ -365,9 +365,9 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
 {
     enum ap_profile_part part = ap_profile_enter(g->rhs->profile, AP_PROFILE_SOLVER);
     g->t_before = g->t;
-    g->rhs->span.used = g->row->adaptive && g->batch->n == 1;
+    g->rhs->mirror.used = g->row->adaptive && g->batch->n == 1;
     enum ap_code code = g->row->step(e, g, stop);
-    g->rhs->span.used = false;
+    g->rhs->mirror.used = false;
     g->steps += code == AP_OK;
     ap_profile_enter(g->rhs->profile, part);
     return code;
@@ -380,9 +380,9 @@ enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, int copy
 
 void ap_integrate_fields(struct ap_integrator *g)
 {
-    g->rhs->span.used = g->row->adaptive && g->batch->n == 1;
+    g->rhs->mirror.used = g->row->adaptive && g->batch->n == 1;
     ap_batch_fields(g->batch, g->t, g->y);
-    g->rhs->span.used = false;
+    g->rhs->mirror.used = false;
 }
 
 struct ap_integrate_stats ap_integrate_stats(const struct ap_integrator *g)

@@ -64,11 +64,12 @@ static int dispatch(int argc, char **argv)
     return AP_EUSAGE;
 }
 
-/* Threads of libgomp spin while they wait; where another program wants the core, a run took 13 times longer. The policy
- * is read before main, so it is set by starting the program once more; whoever sets it himself is left alone. */
-static void wait_passively(char **argv)
+/* Threads of libgomp spin for long while they wait; where another program wants the core, a run took 13 times longer. Not to
+ * spin at all costs a fifth of a large circuit's speed, so they spin for some microseconds. The setting is read before main, so
+ * it is made by starting the program once more; whoever makes it himself is left alone. */
+static void spin_briefly(char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("GOMP_SPINCOUNT", "500", 1) != 0)
         return;
     execv("/proc/self/exe", argv); /* returns only when there is no such path: then threads spin */
 }
@@ -76,7 +77,7 @@ static void wait_passively(char **argv)
 int main(int argc, char **argv)
 {
     if (argc > 1 && (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "resume") == 0))
-        wait_passively(argv);
+        spin_briefly(argv);
     int code = dispatch(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;

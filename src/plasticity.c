@@ -137,7 +137,7 @@ void ap_plasticity_renew(struct ap_plasticity *x)
             continue;
         if (f->n == f->room) {
             ap_factor_renew(&x->rhs->factor, f);
-            ap_span_forget(&x->rhs->span, f->proj);
+            ap_mirror_forget(&x->rhs->mirror, f->proj);
         }
         if (ap_plasticity_stale(x, f))
             ap_factor_take(&x->rhs->factor, f, ap_rhs_sent(x->rhs, f->proj));

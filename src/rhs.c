@@ -29,7 +29,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         return AP_EMEMORY;
     AP_TRY(ap_afferent_init(e, &r->afferent, c));
     AP_TRY(ap_factor_init(e, &r->factor, c));
-    AP_TRY(ap_span_init(e, &r->span, c));
+    AP_TRY(ap_mirror_init(e, &r->mirror, c, &r->factor));
     AP_TRY(ap_intervene_init(e, &r->act, c));
     double *next = r->block;
     const struct {
@@ -63,7 +63,7 @@ void ap_rhs_free(struct ap_rhs *r)
 {
     ap_afferent_free(&r->afferent);
     ap_factor_free(&r->factor);
-    ap_span_free(&r->span);
+    ap_mirror_free(&r->mirror);
     ap_intervene_free(&r->act);
     ap_mem_free(r->block);
     ap_mem_free(r->w);
@@ -135,7 +135,7 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
-    ap_span_forget(&r->span, -1);
+    ap_mirror_forget(&r->mirror, -1);
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
     ap_afferent_take(&r->afferent);
 }
@@ -234,8 +234,8 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
                 ap_factor_look(&r->factor, &r->factor.of[k], t,
                                ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
 #pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->span.n; k++)
-            ap_stage_look(r, &r->span.of[k], false);
+        for (int k = 0; k < r->mirror.n; k++)
+            ap_stage_look(r, &r->mirror.of[k], false);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
             ap_stage_sums(r, &c->task[k], t, decay, r->v, r->rate, r->input, r->v);

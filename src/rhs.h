@@ -7,9 +7,9 @@
 #include "afferent.h"
 #include "factor.h"
 #include "intervene.h"
+#include "mirror.h"
 #include "noise.h"
 #include "profile.h"
-#include "span.h"
 
 /* What holds during one presentation. */
 struct ap_presentation {
@@ -27,7 +27,7 @@ struct ap_rhs {
     struct ap_intervene act;       /* interventions in force */
     struct ap_afferents afferent;  /* sums from clamped populations */
     struct ap_factors factor;      /* changes of large matrices in this presentation */
-    struct ap_spans span;          /* products with large matrices, kept for this presentation */
+    struct ap_mirrors mirror;      /* coarse copies of large matrices */
     struct ap_noise *noise;        /* band-limited noise, NULL: none */
     /* fields at the last evaluation */
     double *v;            /* [n_value] potentials of all compartments */

@@ -253,7 +253,7 @@ static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, doubl
         ap_factor_fold(&x->rhs.factor);
     for (int k = 0; k < x->batch.n; k++) {
         struct ap_rhs *r = x->batch.rhs[k];
-        ap_span_forget(&r->span, -1);
+        ap_mirror_forget(&r->mirror, -1);
         ap_intervene_set(&r->act, b, t);
         ap_intervene_hold(&r->act, x->g.y + (size_t)k * x->c->n_state);
         r->now.plastic = r->act.plastic;

@@ -77,24 +77,27 @@ void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, co
                     double *out)
 {
     const double *given = r->given ? r->given[proj] : NULL;
-    struct ap_span *s = r->span.used ? r->span.by_proj[proj] : NULL;
+    struct ap_mirror *m = r->mirror.used ? r->mirror.by_proj[proj] : NULL;
     if (given)
         for (size_t i = 0; i < n; i++)
             out[i] = (add ? out[i] : 0) + given[(first + i) * r->given_stride];
-    else if (s)
-        ap_span_sums(&r->span, s, first, first + n, x, add, out);
+    else if (m)
+        ap_mirror_sums(&r->mirror, m, first, first + n, x, add, out);
     else
         ap_stage_row_sums(r, proj, r->w[proj], first, n, x, add, out);
 }
 
-void ap_stage_look(const struct ap_rhs *r, struct ap_span *s, bool tangent)
+void ap_stage_look(const struct ap_rhs *r, struct ap_mirror *m, bool tangent)
 {
-    /* of the integrator's tolerance; of a linear step, which Newton's iteration puts right */
-    static const double PART = 0.1, OF_STEP = 0.1;
-    if (r->span.used)
-        ap_span_look(&r->span, s,
-                     ap_stage_sent(r, s->proj, tangent ? r->dv : r->v, tangent ? r->drate : r->rate, tangent),
-                     ap_rhs_tolerance(r, s->proj, PART), tangent ? OF_STEP : 0);
+    static const double PART = 0.1; /* of the integrator's tolerance */
+    if (!r->mirror.used)
+        return;
+    const double *sent =
+        ap_stage_sent(r, m->proj, tangent ? r->dv : r->v, tangent ? r->drate : r->rate, tangent);
+    if (tangent)
+        ap_mirror_look_change(&r->mirror, m, sent);
+    else
+        ap_mirror_look(&r->mirror, m, sent, ap_rhs_tolerance(r, m->proj, PART));
 }
 
 void ap_stage_fill(size_t n, double value, double *to)

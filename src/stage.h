@@ -27,8 +27,8 @@ void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t
 void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x, int add,
                     double *out);
 
-/* Before sums of fields, or of their changes, are taken: what is sent through a projection whose products are kept. */
-void ap_stage_look(const struct ap_rhs *r, struct ap_span *s, bool tangent);
+/* Before sums of fields, or of their changes, are taken: what is sent through a projection that has a coarse copy. */
+void ap_stage_look(const struct ap_rhs *r, struct ap_mirror *m, bool tangent);
 
 void ap_stage_fill(size_t n, double value, double *to);
 

@@ -11,6 +11,7 @@
 #include "mathx.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { LANES = 16 };
@@ -37,44 +38,24 @@ static inline double row_product(size_t cols, const double *restrict row, const 
     return fold_lanes(lane);
 }
 
-/* ROWS rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. The lanes
- * stay in registers from the first column to the last fold, but for less than eight columns at the end: in a matrix that the
- * second cache holds, every trip of theirs through memory shows. */
-enum { ROWS = 4, HALF = LANES / 2, QUARTER = LANES / 4 };
-static inline __attribute__((always_inline)) void rows_product(size_t cols, const double *restrict w,
-                                                               const double *restrict x, double sum[ROWS])
+/* ROWS rows at a time share the loads of x and hide the latency of fma; each row's sum has the order of row_product. A row that
+ * does not end with the last lane is read on into the next one, as far as `beyond`, where x is continued by zeros:
+ * fma(w, 0, s) = s. The first columns are taken by themselves, for lanes that are set to zero beforehand go through memory. */
+enum { ROWS = 4, HALF = LANES / 2, QUARTER = LANES / 4, LONGEST = 8192 };
+static inline __attribute__((always_inline)) void
+rows_product(size_t beyond, size_t cols, const double *restrict w, const double *restrict x, double sum[ROWS])
 {
-    double s[ROWS][LANES], lane[ROWS][LANES];
-    size_t whole = cols / LANES * LANES, j = 0;
-    memset(s, 0, sizeof s);
-    for (; j < whole; j += LANES)
+    double s[ROWS][LANES], half[ROWS][HALF], quarter[ROWS][QUARTER];
+    for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < LANES; l++)
+            s[r][l] = w[r * cols + l] * x[l] + 0; /* + 0: of what fma(w, x, 0) gives, -0 is no part */
+    for (size_t j = LANES; j < beyond; j += LANES)
         for (size_t r = 0; r < ROWS; r++)
 #pragma omp simd
             for (size_t l = 0; l < LANES; l++)
                 s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
-    if (cols - j >= HALF) {
-        for (size_t r = 0; r < ROWS; r++)
-#pragma omp simd
-            for (size_t l = 0; l < HALF; l++)
-                s[r][l] = fma(w[r * cols + j + l], x[j + l], s[r][l]);
-        j += HALF;
-    }
-    if (j < cols) {
-        memcpy(lane, s, sizeof s);
-        if (cols - j >= QUARTER) {
-            for (size_t r = 0; r < ROWS; r++)
-#pragma omp simd
-                for (size_t l = 0; l < QUARTER; l++)
-                    lane[r][j - whole + l] = fma(w[r * cols + j + l], x[j + l], lane[r][j - whole + l]);
-            j += QUARTER;
-        }
-        for (; j < cols; j++)
-            for (size_t r = 0; r < ROWS; r++)
-                lane[r][j - whole] = fma(w[r * cols + j], x[j], lane[r][j - whole]);
-        memcpy(s, lane, sizeof s);
-    }
-    double half[ROWS][HALF], quarter[ROWS][QUARTER]; /* fold_lanes, row beside row */
-    for (size_t r = 0; r < ROWS; r++)
+    for (size_t r = 0; r < ROWS; r++) /* fold_lanes, row beside row */
 #pragma omp simd
         for (size_t l = 0; l < HALF; l++)
             half[r][l] = s[r][l] + s[r][l + HALF];
@@ -89,10 +70,18 @@ static inline __attribute__((always_inline)) void rows_product(size_t cols, cons
 AP_CLONES void ap_synapse_product(size_t rows, size_t cols, const double *restrict w,
                                   const double *restrict x, int add, double *restrict out)
 {
-    size_t i = 0;
-    for (; i + ROWS <= rows; i += ROWS) {
+    size_t i = 0, size = rows * cols, beyond = (cols + LANES - 1) / LANES * LANES;
+    size_t need = (ROWS - 1) * cols + beyond; /* of the matrix, from the first of four rows on */
+    double padded[LONGEST];
+    const double *whole = x;
+    if (beyond > cols && beyond <= LONGEST && need <= size) {
+        memcpy(padded, x, cols * sizeof *x);
+        memset(padded + cols, 0, (beyond - cols) * sizeof *x);
+        whole = padded;
+    }
+    for (; (beyond == cols || whole == padded) && cols > 0 && i * cols + need <= size; i += ROWS) {
         double sum[ROWS];
-        rows_product(cols, w + i * cols, x, sum);
+        rows_product(beyond, cols, w + i * cols, whole, sum);
         for (size_t r = 0; r < ROWS; r++)
             out[i + r] = add ? out[i + r] + sum[r] : sum[r];
     }
@@ -114,10 +103,110 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
     }
 }
 
+AP_CLONES void ap_synapse_coarsen(size_t rows, size_t cols, const double *restrict w, size_t stride,
+                                  int16_t *restrict to, double *restrict scale, double *restrict lost)
+{
+    static const double MOST = 32767,
+                        TO_BITS = 0x1.8p52; /* added, it leaves the rounded integer in the low bits */
+    for (size_t i = 0; i < rows; i++, w += cols, to += stride) {
+        double largest[HALF] = {0}, off[HALF] = {0}, all = 0, rest = 0;
+        size_t whole = cols / HALF * HALF;
+        for (size_t j = 0; j < whole; j += HALF)
+#pragma omp simd
+            for (size_t l = 0; l < HALF; l++) {
+                double a = fabs(w[j + l]);
+                largest[l] = a > largest[l] ? a : largest[l];
+                off[l] += a * 0; /* NaN for what is not finite */
+            }
+        for (size_t j = whole; j < cols; j++) {
+            all = fabs(w[j]) > all ? fabs(w[j]) : all;
+            rest += w[j] * 0;
+        }
+        for (size_t l = 0; l < HALF; l++) {
+            all = largest[l] > all ? largest[l] : all;
+            rest += off[l];
+        }
+        bool finite = rest == 0;
+        double inverse = finite && all > 0x1p-900 ? MOST / all : 0, unit = inverse > 0 ? all / MOST : 0;
+        memset(off, 0, sizeof off);
+        for (size_t j = 0; j < cols; j += HALF) {
+            size_t wide = cols - j < HALF ? cols - j : HALF;
+            for (size_t l = 0; l < wide; l++) {
+                double exact = w[j + l] * inverse, shifted = exact + TO_BITS;
+                int64_t bits;
+                memcpy(&bits, &shifted, sizeof bits);
+                to[j + l] = (int16_t)bits;
+                off[l] += exact - (shifted - TO_BITS);
+            }
+        }
+        memset(to + cols, 0, (stride - cols) * sizeof *to);
+        rest = 0;
+        for (size_t l = 0; l < HALF; l++)
+            rest += off[l];
+        scale[i] = finite ? unit : (double)NAN;
+        lost[i] = unit * rest;
+    }
+}
+
+/* As rows_product, in single precision. */
+enum { COARSE = AP_SYNAPSE_COARSE, COARSE_ROWS = 8 };
+static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_t stride,
+                                                              const int16_t *restrict w,
+                                                              const float *restrict x, float sum[COARSE_ROWS])
+{
+    float s[COARSE_ROWS][COARSE];
+    for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+        for (size_t l = 0; l < COARSE; l++)
+            s[r][l] = (float)w[r * stride + l] * x[l];
+    for (size_t j = COARSE; j < stride; j += COARSE)
+        for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+            for (size_t l = 0; l < COARSE; l++)
+                s[r][l] = fmaf((float)w[r * stride + j + l], x[j + l], s[r][l]);
+    for (size_t half = COARSE / 2; half > 2; half /= 2)
+        for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+            for (size_t l = 0; l < half; l++)
+                s[r][l] += s[r][l + half];
+    for (size_t r = 0; r < rows; r++)
+        sum[r] = (s[r][0] + s[r][2]) + (s[r][1] + s[r][3]);
+}
+
+AP_CLONES void ap_synapse_coarse(size_t rows, size_t stride, const int16_t *restrict w,
+                                 const double *restrict scale, const float *restrict x, double *restrict out)
+{
+    for (size_t i = 0; i < rows; i += COARSE_ROWS) {
+        size_t n = rows - i < COARSE_ROWS ? rows - i : COARSE_ROWS;
+        float sum[COARSE_ROWS];
+        if (n == COARSE_ROWS)
+            coarse_rows(COARSE_ROWS, stride, w + i * stride, x, sum);
+        else
+            coarse_rows(n, stride, w + i * stride, x, sum);
+        for (size_t r = 0; r < n; r++)
+            out[i + r] = fma(scale[i + r], (double)sum[r], out[i + r]);
+    }
+}
+
 /* With a = h/tau, E = exp(-a) and a product that moves linearly from X0 to X1 over the step:
  *     d(h)   = E d + X0 (1 - E) + (X1 - X0) (1 - (1 - E)/a)
  *     int d  = tau (1 - E) d + X0 h (1 - (1 - E)/a) + (X1 - X0) h (1/2 - 1/a + (1 - E)/a^2)
  * For short steps the brackets cancel; their series are used there. */
+/* int_0^1 (1 - exp(-a u)) u (u - 1) du: by its series, and where that would take many terms in closed form. */
+static double bent(double a)
+{
+    if (a < 0.5) {
+        double sum = 0, power = 1; /* - sum over m of (-a)^m / (m! (m + 2) (m + 3)) */
+        for (int m = 1; m <= 12; m++) {
+            power *= -a / m;
+            sum += power / ((m + 2) * (m + 3));
+        }
+        return sum;
+    }
+    double e = ap_mathx_exp(-a);
+    return (1 - e * (1 + a)) / (a * a) - (2 - e * (a * a + 2 * a + 2)) / (a * a * a) - 1.0 / 6;
+}
+
 struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, double decay)
 {
     struct ap_synapse_fold k = {.left = 1};
@@ -130,9 +219,13 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, doub
     }
     if (tau == 0) {
         k.k0 = k.k1 = 0.5 * eta * h;
+        k.k2 = -eta * h / 6;
         return k;
     }
     double a = h / tau, first, second; /* first = 1 - (1 - E)/a, second = 1/2 - 1/a + (1 - E)/a^2 */
+    double curved = bent(a);
+    k.c2 = -a * (1.0 / 6 + curved);
+    k.k2 = eta * h * curved;
     double gone = -ap_mathx_expm1(-a);
     if (a < 0.5) {
         double sum = 1; /* second = a/3! - a^2/4! + a^3/5! - ..., up to a^15/17! */

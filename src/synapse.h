@@ -4,6 +4,7 @@
 #define AP_SYNAPSE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* out[i] (+)= sum_j w[i][j] x[j], i < rows. w is [rows][cols], row-major. The sum of a row: 16 lanes, lane l takes
  * columns l, l + 16, ... by fma; then lanes fold by halves. add: add to out, else overwrite. */
@@ -19,11 +20,22 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 void ap_synapse_batch(size_t rows, size_t cols, const double *w, size_t stride, const double *x, int add,
                       double *out);
 
+/* A matrix in 16 bits, see mirror.h: to[i][j] = w[i][j] / scale[i], rounded to nearest; the largest of a row is 32767. Row i is
+ * to + i * stride, columns from cols to stride become 0; lost[i] is the sum of what was rounded away. A row with a number that is
+ * not finite has the scale NaN. */
+enum { AP_SYNAPSE_COARSE = 32 }; /* stride is a multiple of this */
+void ap_synapse_coarsen(size_t rows, size_t cols, const double *w, size_t stride, int16_t *to, double *scale,
+                        double *lost);
+/* out[i] += scale[i] * sum_j w[i][j] x[j], i < rows, the sum in single precision: 32 lanes by fma that fold by halves. */
+void ap_synapse_coarse(size_t rows, size_t stride, const int16_t *w, const double *scale, const float *x,
+                       double *out);
+
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
  *     d = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
 struct ap_synapse_fold {
     double left, kd, k0, k1, e, c0, c1;
+    double k2, c2; /* the same of a product that moves like s (s - 1) from s = 0 to 1: what curvature adds */
 };
 /* Explicit Euler: only the values at the beginning of the step of length dt count. */
 struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay);

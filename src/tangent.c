@@ -121,8 +121,6 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 {
     const struct ap_circuit *c = r->c;
     r->products++;
-    bool used = r->span.used;
-    r->span.used = false; /* directions of a Krylov space are new by construction */
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
@@ -135,6 +133,9 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
             for (int k = 0; k < c->n_proj; k++)
                 ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
         }
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->mirror.n; k++)
+            ap_stage_look(r, &r->mirror.of[k], true);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < c->n_task; k++) {
             ap_tangent_sums(r, &c->task[k], v, NULL);
@@ -161,6 +162,5 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
                 ap_stage_weights(r, &c->proj_task[k], v, true, jv);
         }
     }
-    r->span.used = used;
     ap_profile_enter(r->profile, part);
 }

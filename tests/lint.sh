@@ -44,16 +44,17 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent factor span intervene cursor
-11 rhs
-12 stage tangent hierarchy vec plasticity analysis adjoint
-13 batch runlog
-14 integrate
-15 record series residual export
-16 sim manifest figure
-17 drawing checkpoint summary
-18 run replicates info errortable
-19 cmd main'
+10 noise afferent factor intervene cursor
+11 mirror
+12 rhs
+13 stage tangent hierarchy vec plasticity analysis adjoint
+14 batch runlog
+15 integrate
+16 record series residual export
+17 sim manifest figure
+18 drawing checkpoint summary
+19 run replicates info errortable
+20 cmd main'
 level_of() {
     echo "$levels" | awk -v name="$1" '{for (i = 2; i <= NF; i++) if ($i == name) print $1}'
 }

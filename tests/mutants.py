@@ -33,7 +33,7 @@ TESTS = {
     "tangent": ["test_rhs", "test_adjoint", "test_hierarchy", "golden few", "test_intervention", "golden short"],
     "hierarchy": ["test_hierarchy", "golden few", "golden short"],
     "factor": ["test_factor", "golden few", "golden short"],
-    "span": ["test_span", "golden few", "golden short"],
+    "mirror": ["test_mirror", "golden few", "golden short"],
     "batch": ["test_batch", "golden few", "golden short"],
     "plasticity": ["test_plasticity", "test_sim", "golden few", "test_model", "test_intervention", "golden short"],
     "checkpoint": ["test_checkpoint", "test_powerloss", "resume", "faults"],

@@ -175,13 +175,13 @@ def available(kind, wanted):
 
 
 PASS = ("integrator.newton=hierarchy", "integrator.rtol=3e-3", "integrator.atol=3e-4")
-FINER = ("integrator.newton=hierarchy", "integrator.rtol=2e-3", "integrator.atol=2e-4")
+COARSER = ("integrator.newton=hierarchy", "integrator.rtol=5e-3", "integrator.atol=5e-4")
 # settings, threads, patterns at once
 APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1, 1),
           "apical hierarchy, rtol 1e-2": (("integrator.newton=hierarchy", "integrator.rtol=1e-2", "integrator.atol=1e-3"), 1, 1),
-          "apical hierarchy, rtol 2e-3": (FINER, 1, 1),
-          "apical hierarchy, rtol 2e-3, 2 threads": (FINER, 2, 1),
+          "apical hierarchy, rtol 5e-3": (COARSER, 1, 1),
           "apical hierarchy, rtol 3e-3": (PASS, 1, 1),
+          "apical hierarchy, rtol 3e-3, 2 threads": (PASS, 2, 1),
           "apical hierarchy, rtol 3e-3, batch 8": (PASS, 1, 8),
           "apical hierarchy, rtol 3e-3, batch 32": (PASS, 1, 32),
           "apical hierarchy, rtol 3e-3, batch 32, 2 threads": (PASS, 2, 32),
@@ -245,7 +245,7 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
                      **errors[program], **beside)
 
 
-WORKLOADS = [("W1", (30, 20, 10), 0.8, 100, 200)] + [("W2", (784, 500, 500, 10), g, ms, 10)
+WORKLOADS = [("W1", (30, 20, 10), 0.8, 100, 200)] + [("W2", (784, 500, 500, 10), g, ms, 60)
                                                      for g in (0.1, 0.8) for ms in (50, 100)]
 
 

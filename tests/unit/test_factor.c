@@ -44,6 +44,20 @@ static double sums_differ(const struct ap_factors *all, struct ap_factor *f, con
     return worst;
 }
 
+/* What the parabola through three products adds to the line between the last two, in place. */
+static void bend(const struct ap_proj *p, const struct ap_synapse_fold *k, double rho, double *w, double *d,
+                 double post[3][ROWS], double pre[3][COLS])
+{
+    const double part[3] = {1 / (rho * (rho + 1)), -1 / rho, 1 / (rho + 1)};
+    for (int m = 0; m < 3; m++)
+        for (int i = 0; i < ROWS; i++)
+            for (int j = 0; j < COLS; j++) {
+                w[i * COLS + j] += part[m] * k->k2 * post[m][i] * pre[m][j];
+                if (p->d)
+                    d[i * COLS + j] += part[m] * k->c2 * post[m][i] * pre[m][j];
+            }
+}
+
 static void compare(const char *lowpass)
 {
     struct harness h;
@@ -58,7 +72,7 @@ static void compare(const char *lowpass)
     assert_true(f->room >= 16 && f->room < STEPS);                  /* the store runs full on the way */
     double *w = malloc(4 * ROWS * COLS * sizeof *w), *d = w + ROWS * COLS, *w1 = d + ROWS * COLS,
            *d1 = w1 + ROWS * COLS;
-    double post[ROWS], pre[COLS], post1[ROWS], pre1[COLS];
+    double post[ROWS], pre[COLS], post1[ROWS], pre1[COLS], last[3][ROWS], sent[3][COLS];
     for (int i = 0; p->d && i < ROWS * COLS; i++)
         p->d[i] = draw(900000 + (uint64_t)i);
     for (int presentation = 0; presentation < 2; presentation++) {
@@ -69,13 +83,14 @@ static void compare(const char *lowpass)
             post[i] = draw((uint64_t)i + 77);
         for (int j = 0; j < COLS; j++)
             pre[j] = draw((uint64_t)j + 7777);
-        double t = 0;
+        double t = 0, before = 0;
+        int bent = 0;
         assert_false(ap_factor_holds(all, proj));
         ap_factor_begin(all, f, t, post, pre);
         refresh(all, f, pre, 0);
         assert_true(ap_factor_holds(all, proj));
         for (int step = 0; step < STEPS; step++) {
-            double dt = 0.05 * (step % 7 + 1);
+            double dt = step % 7 == 3 ? 1.5 : 0.05 * (step % 7 + 1);
             /* within the step the product stands still */
             const struct ap_synapse_fold half = ap_synapse_fold_of(dt / 2, p->tau, p->eta, p->decay);
             memcpy(w1, w, ROWS * COLS * sizeof *w);
@@ -88,6 +103,15 @@ static void compare(const char *lowpass)
                 pre1[j] = draw((uint64_t)(step * 1000 + 500 + j));
             const struct ap_synapse_fold k = ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, pre, post1, pre1, &k);
+            memmove(last, last + 1, 2 * sizeof *last);
+            memmove(sent, sent + 1, 2 * sizeof *sent);
+            memcpy(last[1], post, sizeof post), memcpy(last[2], post1, sizeof post1);
+            memcpy(sent[1], pre, sizeof pre), memcpy(sent[2], pre1, sizeof pre1);
+            if (f->n >= 2 && before >= 0.2 * dt) {
+                bend(p, &k, before / dt, w, d, last, sent);
+                bent++;
+            }
+            before = dt;
             t += dt;
             ap_factor_step(all, f, t, dt, post1, pre1);
             if (f->n == f->room)
@@ -97,6 +121,8 @@ static void compare(const char *lowpass)
             memcpy(post, post1, sizeof post);
             memcpy(pre, pre1, sizeof pre);
         }
+        assert_in_range(bent, STEPS / 2,
+                        STEPS - 7); /* not the first, nor after a renewal, nor the long steps */
         ap_factor_fold((struct ap_factors *)all);
         assert_false(ap_factor_holds(all, proj));
         for (int i = 0; i < ROWS * COLS; i++) {
@@ -128,6 +154,44 @@ static void test_decay(void **state)
     (void)state;
     compare("30 ms, decay: 0.2 /ms");
     compare("0 ms, decay: 0.2 /ms");
+}
+
+/* A product that is quadratic in time: exact to rounding but for the first step, which has nothing to bend by. */
+static void test_quadratic_product(void **state)
+{
+    (void)state;
+    struct harness h;
+    open_with(&h, "0 ms");
+    const struct ap_factors *all = &h.x.rhs.factor;
+    int proj = ap_spec_projection(h.s, "forward2");
+    struct ap_proj *p = &h.x.c->proj[proj];
+    struct ap_factor *f = all->by_proj[proj];
+    static const double LENGTH[] = {1e-4, 4e-4, 0.001, 0.004, 0.015, 0.05, 0.2, 0.7, 3, 1.5, 2};
+    double post[ROWS], pre[COLS], t = 0, *w = malloc(ROWS * COLS * sizeof *w);
+    memcpy(w, p->w, ROWS * COLS * sizeof *w);
+    for (int step = 0; step <= 11; step++) {
+        for (int i = 0; i < ROWS; i++)
+            post[i] = draw((uint64_t)i) + t * draw((uint64_t)i + 500);
+        for (int j = 0; j < COLS; j++)
+            pre[j] = draw((uint64_t)j + 1000) + t * draw((uint64_t)j + 1500);
+        if (step == 0)
+            ap_factor_begin(all, f, t, post, pre);
+        else
+            ap_factor_step(all, f, t, LENGTH[step - 1], post, pre);
+        t += step < 11 ? LENGTH[step] : 0;
+    }
+    ap_factor_fold((struct ap_factors *)all);
+    double worst = 0, moved = 0;
+    for (uint64_t i = 0; i < ROWS; i++)
+        for (uint64_t j = 0; j < COLS; j++) {
+            double a0 = draw(i), a1 = draw(i + 500), b0 = draw(j + 1000), b1 = draw(j + 1500);
+            double change = p->eta * t * (a0 * b0 + t / 2 * (a0 * b1 + a1 * b0) + t * t / 3 * a1 * b1);
+            worst = fmax(worst, fabs(p->w[i * COLS + j] - w[i * COLS + j] - change));
+            moved = fmax(moved, fabs(change));
+        }
+    assert_true(moved > 0.1 && worst < 1e-13);
+    free(w);
+    harness_close(&h);
 }
 
 /* What is left alone while x moves little is as small as was asked for, and taken anew beyond. */
@@ -184,8 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lowpassed_rule), cmocka_unit_test(test_rule_without_lowpass),
-        cmocka_unit_test(test_decay),          cmocka_unit_test(test_refresh),
-        cmocka_unit_test(test_interventions),
+        cmocka_unit_test(test_decay),          cmocka_unit_test(test_quadratic_product),
+        cmocka_unit_test(test_refresh),        cmocka_unit_test(test_interventions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

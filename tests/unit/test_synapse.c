@@ -44,6 +44,85 @@ static void test_the_product_is_the_naive_one_bit_by_bit(void **unused)
             }
 }
 
+/* Beyond the columns for which x is continued on the stack, and where zeros have signs. */
+static void test_the_product_of_long_rows_and_of_zeros(void **unused)
+{
+    (void)unused;
+    enum { LONG = 8195, ROWS = 5 };
+    double *w = malloc(ROWS * LONG * sizeof *w), *x = malloc(LONG * sizeof *x), fast[ROWS], slow[ROWS];
+    fill(w, ROWS * LONG);
+    fill(x, LONG);
+    for (size_t cols = LONG - 5; cols <= LONG; cols++) {
+        ap_synapse_product(ROWS, cols, w, x, 0, fast);
+        ap_synapse_product_naive(ROWS, cols, w, x, 0, slow);
+        assert_memory_equal(fast, slow, sizeof fast);
+    }
+    memset(x, 0, LONG * sizeof *x);
+    for (size_t cols = 1; cols < 40; cols++) {
+        ap_synapse_product(ROWS, cols, w, x, 0, fast);
+        for (int i = 0; i < ROWS; i++)
+            assert_true(fast[i] == 0 && !signbit(fast[i]));
+    }
+    free(w), free(x);
+}
+
+/* 16 bits: half a unit off at most, the largest of a row is 32767 of them; what was rounded away; rows that are zero, too small
+ * to be scaled, or not finite; and the product by its definition. */
+static void test_coarse_matrices(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 19, MOST = 101, STRIDE = 128 };
+    static double w[ROWS * MOST], scale[ROWS], lost[ROWS], fast[ROWS], slow[ROWS];
+    static int16_t to[ROWS * STRIDE];
+    static float x[STRIDE];
+    for (size_t cols = 1; cols <= MOST; cols += 5) {
+        size_t stride = (cols + AP_SYNAPSE_COARSE - 1) / AP_SYNAPSE_COARSE * AP_SYNAPSE_COARSE;
+        fill(w, ROWS * MOST);
+        memset(w + cols, 0, cols * sizeof *w);
+        w[2 * cols] = (double)NAN;
+        w[4 * cols - 1] = HUGE_VAL;
+        for (size_t j = 0; j < cols; j++)
+            w[4 * cols + j] *= 1e-300;
+        memset(to, 1, sizeof to);
+        ap_synapse_coarsen(ROWS, cols, w, stride, to, scale, lost);
+        assert_true(scale[1] == 0 && isnan(scale[2]) && isnan(scale[3]) && scale[4] == 0);
+        for (size_t i = 0; i < ROWS; i++) {
+            int largest = 0;
+            double sum = 0;
+            for (size_t j = 0; j < stride; j++) {
+                int q = to[i * stride + j];
+                largest = abs(q) > largest ? abs(q) : largest;
+                if (j >= cols)
+                    assert_int_equal(q, 0);
+                else if (i >= 5) {
+                    double off = w[i * cols + j] - scale[i] * q;
+                    assert_true(fabs(off) <= 0.5000001 * scale[i]);
+                    sum += off;
+                }
+            }
+            assert_true(i < 5 || (largest == 32767 && fabs(sum - lost[i]) < 1e-14));
+        }
+        for (size_t j = 0; j < STRIDE; j++)
+            x[j] = j < cols ? (float)uniform() : 0;
+        fill(fast, ROWS);
+        memcpy(slow, fast, sizeof fast);
+        ap_synapse_coarse(ROWS, stride, to, scale, x, fast);
+        for (size_t i = 0; i < ROWS; i++) {
+            float lane[AP_SYNAPSE_COARSE];
+            for (size_t l = 0; l < AP_SYNAPSE_COARSE; l++)
+                lane[l] = (float)to[i * stride + l] * x[l];
+            for (size_t j = AP_SYNAPSE_COARSE; j < stride; j++)
+                lane[j % AP_SYNAPSE_COARSE] =
+                    fmaf((float)to[i * stride + j], x[j], lane[j % AP_SYNAPSE_COARSE]);
+            for (size_t half = AP_SYNAPSE_COARSE / 2; half > 0; half /= 2)
+                for (size_t l = 0; l < half; l++)
+                    lane[l] += lane[l + half];
+            slow[i] = fma(scale[i], (double)lane[0], slow[i]);
+            assert_true(slow[i] == fast[i] || (isnan(slow[i]) && isnan(fast[i])));
+        }
+    }
+}
+
 static void test_the_product_is_accurate(void **unused)
 {
     (void)unused;
@@ -241,6 +320,28 @@ static void test_the_coefficients_are_the_limit_of_fine_steps(void **unused)
     }
 }
 
+/* Of a product that moves like s (s - 1): int_0^1 (1 - exp(-a u)) u (u - 1) du and a int_0^1 exp(-a u) u (u - 1) du, by Simpson's
+ * rule in long double. */
+static void test_the_coefficients_of_curvature_are_their_integrals(void **unused)
+{
+    (void)unused;
+    for (double a = 1e-6; a < 60; a *= 1.37) {
+        double tau = 30, h = a * tau, eta = 0.1;
+        struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta, 0);
+        long double w = 0, d = 0;
+        enum { N = 20000 };
+        for (int i = 0; i <= N; i++) {
+            long double u = (long double)i / N, weight = (i % N == 0 ? 1 : i % 2 ? 4 : 2) / (3.0L * N);
+            w += weight * -expm1l(-a * u) * u * (u - 1);
+            d += weight * a * expl(-a * u) * u * (u - 1);
+        }
+        assert_true(fabsl(f.k2 - eta * h * w) <= 1e-9L * fabsl(eta * h * w) + 1e-12L * h);
+        assert_true(fabsl(f.c2 - d) <= 1e-9L * fabsl(d));
+    }
+    struct ap_synapse_fold f = ap_synapse_fold_of(2, 0, 0.3, 0);
+    assert_true(fabs(f.k2 - -0.3 * 2 / 6) < 1e-16 && f.c2 == 0);
+}
+
 static void test_two_half_steps_are_one(void **unused)
 {
     (void)unused;
@@ -389,12 +490,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_product_is_the_naive_one_bit_by_bit),
+        cmocka_unit_test(test_the_product_of_long_rows_and_of_zeros),
+        cmocka_unit_test(test_coarse_matrices),
         cmocka_unit_test(test_the_product_is_accurate),
         cmocka_unit_test(test_rows_are_apart),
         cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_a_fold_of_any_rank_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
         cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),
+        cmocka_unit_test(test_the_coefficients_of_curvature_are_their_integrals),
         cmocka_unit_test(test_two_half_steps_are_one),
         cmocka_unit_test(test_decay),
         cmocka_unit_test(test_applying_is_the_definition),

@@ -245,7 +245,7 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
                      **errors[program], **beside)
 
 
-WORKLOADS = [("W1", (30, 20, 10), 0.8, 100, 200)] + [("W2", (784, 500, 500, 10), g, ms, 60)
+WORKLOADS = [("W1", (30, 20, 10), 0.8, 100, 200)] + [("W2", (784, 500, 500, 10), g, ms, 120)
                                                      for g in (0.1, 0.8) for ms in (50, 100)]
 
 

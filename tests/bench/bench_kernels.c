@@ -146,6 +146,7 @@ struct problem {
 struct kernel {
     const char *name, *about; /* name of a row: with n, rows, cols */
     int two;                  /* both matrices */
+    size_t share;             /* numbers of the matrix in eight bytes; more than 1: sums in single precision */
     void (*ours)(const struct problem *p), (*blas)(const struct problem *p);
 };
 
@@ -159,6 +160,12 @@ static void gemv(const struct problem *p)
 {
     blas_gemv(ROW_MAJOR, PLAIN, (int)p->rows, (int)p->cols, 1, p->w, (int)p->cols, p->right, 1, 0, p->left,
               1);
+}
+
+/* left += M right, M in 16 bits; right are floats. */
+static void coarse(const struct problem *p)
+{
+    ap_synapse_coarse(p->rows, p->cols, (const int16_t *)p->w, p->d, (const float *)p->right, p->left);
 }
 
 /* The same for n vectors side by side. */
@@ -204,10 +211,11 @@ static void step(const struct problem *p)
                      &k);
 }
 
-static const struct kernel PRODUCT = {"product", "apical, one column", 0, product, gemv},
-                           BATCH = {"batch", "apical, side by side", 0, batch, gemm},
-                           FOLD = {"fold", "apical, at once", 1, fold, gemm_twice},
-                           STEP = {"step", "apical, in place", 1, step, NULL};
+static const struct kernel PRODUCT = {"product", "apical, one column", 0, 1, product, gemv},
+                           COARSE = {"coarse", "apical, 16 bits", 0, 4, coarse, NULL},
+                           BATCH = {"batch", "apical, side by side", 0, 1, batch, gemm},
+                           FOLD = {"fold", "apical, at once", 1, 1, fold, gemm_twice},
+                           STEP = {"step", "apical, in place", 1, 1, step, NULL};
 
 /* A kernel beside its limit: what the FMA units do when nothing must be read, or what is done in the time that it takes to read
  * the working set once, all of it in order. What is written goes back beside the reading and is not counted. */
@@ -217,16 +225,20 @@ static void bench_matrix(const struct kernel *k, size_t n, size_t rows, size_t c
     snprintf(name, sizeof name, "%s of %zu, %zu x %zu", k->name, n, rows, cols);
     if (!wanted(name))
         return;
-    size_t all = rows * cols, size = (k->two ? 2 : 1) * all + n * (rows + cols);
+    size_t all = rows * cols / k->share, scales = k->share > 1 ? rows : 0;
+    size_t size = (k->two ? 2 : 1) * all + scales + n * (rows + cols);
     double *set = aligned_alloc(64, (size + 7) / 8 * 8 * sizeof *set), *small = malloc(n * sizeof *small);
     struct problem p = {rows, cols, n, set, set + all, set + size - n * (rows + cols), set + size - n * cols,
                         small};
     fill(set, size);
     for (size_t i = 0; i < n; i++)
         small[i] = 1e-9;
-    double bytes = (double)size * sizeof *set, fmas = (double)all * (double)n * (k->two ? 2 : 1);
+    for (size_t j = 0; k->share > 1 && j < cols; j++)
+        ((float *)p.right)[j] = (float)sin((double)j);
+    double bytes = (double)size * sizeof *set, fmas = (double)(rows * cols) * (double)n * (k->two ? 2 : 1);
     struct timing ours = {0}, reading = {0}, busy = {0}, theirs = {0}, of_limit = {0}, of_blas = {0};
     int blas = k->blas && blas_gemm;
+    double per_unit = k->share > 1 ? 2 : 1; /* twice as many in single precision */
     WARM(reading, sink = read_all(set, size));
     WARM(busy, sink = all_units());
     WARM(ours, k->ours(&p));
@@ -238,12 +250,12 @@ static void bench_matrix(const struct kernel *k, size_t n, size_t rows, size_t c
         GROUP(ours, g, k->ours(&p));
         if (blas)
             GROUP(theirs, g, k->blas(&p));
-        double compute = fmas / UNIT_FMAS * busy.group[g];
+        double compute = fmas / (per_unit * UNIT_FMAS) * busy.group[g];
         of_limit.group[g] = fmax(reading.group[g], compute) / ours.group[g];
         of_blas.group[g] = theirs.group[g] / ours.group[g];
     }
     sink = p.left[0] + p.w[0];
-    double mine = median(&ours), bandwidth = bytes / median(&reading), peak = UNIT_FMAS / median(&busy),
+    double mine = median(&ours), bandwidth = bytes / median(&reading), peak = per_unit * UNIT_FMAS / median(&busy),
            intensity = fmas / bytes;
     printf(
         "{\"workload\": \"%s\", \"program\": \"%s\", \"MB\": %.1f, \"FMA per byte\": %.3f, \"GB/s\": %.2f, "
@@ -313,6 +325,9 @@ int main(int argc, char **argv)
     bench_matrix(&PRODUCT, 1, 128, 1000);
     bench_matrix(&PRODUCT, 1, 1000, 1000);
     bench_matrix(&PRODUCT, 1, 8000, 8000);
+    bench_matrix(&COARSE, 1, 500, 512);
+    bench_matrix(&COARSE, 1, 2000, 512);
+    bench_matrix(&COARSE, 1, 8000, 8000);
     bench_matrix(&BATCH, 8, 500, 500);
     bench_matrix(&BATCH, 32, 500, 500);
     bench_matrix(&BATCH, 32, 500, 784);

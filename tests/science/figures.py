@@ -2,7 +2,7 @@
 
 Fig. S1 and Fig. 1: medians of five and fifteen seeds beside the reference (one seed) within a factor 3, and beside the
 medians of the same equations in NumPy (independent.py, fifteen seeds), within a factor 2. Fig. 2 (rates times 300, five
-seeds): the full model below 0.67 and the shallow control above 0.72 of the error before learning, MNIST (784-100-10, 6,000
+tasks of the reference's size): the full model below 0.06 and the shallow control above 0.065, MNIST (784-100-10, 6,000
 presentations) below 20 %. The seeds of a figure run side by side, one on each core; lines come in the order of the seeds all
 the same. The last line is "N passed, N failed".
 """
@@ -17,6 +17,7 @@ import numpy as np
 
 passed = failed = 0
 SEEDS, MORE = range(1, 6), range(1, 16)
+TASKS = (28, 50, 63, 71, 73)  # of the seeds 1 to 80 those whose teacher has the variance of the reference's, 0.085 to 0.095
 ALONE = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # the small circuits gain nothing by more
 pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))  # its threads only wait for the programs that they start
 
@@ -107,26 +108,25 @@ def association(numpy_fig1):
 
 
 def regression():
-    """Fig. 2 with rates times 300, five seeds. The error before learning is the variance of the drawn teacher's rates, 0.065
-    to 0.16 here and 0.09 in the reference: its bands, below 0.06 and above 0.065, are taken relative to that, for medians;
-    that the full model is the better one must hold for every seed. Absolute values are printed."""
+    """Fig. 2 with rates times 300, five tasks. The error before learning is the variance of the drawn teacher's rates, 0.04 to
+    0.27 for seeds 1 to 80; the reference's bands, 0.06 and 0.065, belong to its 0.085 to 0.095, so tasks of that size are
+    compared with them. That the full model is the better one, and that it aligns, must hold for every task."""
     models = {"full": (), "shallow": ("microcircuit.plasticity.forward=[0 /ms, 0.15 /ms]",)}
-    cases, ends = [(seed, name) for seed in SEEDS for name in models], {}
+    cases, ends = [(seed, name) for seed in TASKS for name in models], {}
     for (seed, name), p in zip(cases, pool.map(lambda case: run("regression", f"seed={case[0]}", *models[case[1]]), cases)):
         tests = p["block"] == 2
         row = (np.mean(p["squared-error"][p["block"] == 0]), np.mean(p["squared-error"][tests][-400:]),
                p["alignment"][tests][0], p["alignment"][tests][-1])
-        print(f"       Fig. 2, seed {seed}, {name}: untrained {row[0]:.3f}, at 15,000 trials {row[1]:.3f}, "
+        print(f"       Fig. 2, seed {seed}, {name}: untrained {row[0]:.4f}, at 15,000 trials {row[1]:.4f}, "
               f"angle {row[2]:.0f} to {row[3]:.0f} degrees", flush=True)
         ends.setdefault(name, []).append(row)
     full, shallow = (np.array(ends[name]) for name in ("full", "shallow"))
-    check("Fig. 2, untrained squared error", np.median(full[:, 0]), 0.07, 0.13)
-    print(f"       Fig. 2, medians at 15,000 trials: full {np.median(full[:, 1]):.4f} (reference 0.043), shallow "
-          f"{np.median(shallow[:, 1]):.4f} (0.071)", flush=True)
-    check("Fig. 2, full model over untrained, median", np.median(full[:, 1] / full[:, 0]), 0, 0.06 / 0.09)
-    check("Fig. 2, shallow control over untrained, median", np.median(shallow[:, 1] / shallow[:, 0]), 0.065 / 0.09, 1.1)
-    check("Fig. 2, full over shallow, the worst seed", np.max(full[:, 1] / shallow[:, 1]), 0, 0.8)
-    check("Fig. 2, angle of forward weights to the feedback falls by, the worst seed", np.min(full[:, 2] - full[:, 3]), 8, 60)
+    for k, seed in enumerate(TASKS):
+        check(f"Fig. 2, seed {seed}, untrained squared error", full[k, 0], 0.085, 0.095)
+    check("Fig. 2, full model at 15,000 trials, median (reference 0.043)", np.median(full[:, 1]), 0, 0.06)
+    check("Fig. 2, shallow control, median (reference 0.071)", np.median(shallow[:, 1]), 0.065, 0.1)
+    check("Fig. 2, full over shallow, the worst task", np.max(full[:, 1] / shallow[:, 1]), 0, 0.8)
+    check("Fig. 2, angle of forward weights to the feedback falls by, the worst task", np.min(full[:, 2] - full[:, 3]), 8, 60)
 
 
 def mnist():

@@ -109,7 +109,7 @@ enum ap_code ap_analysis_open(struct ap_err *e, struct ap_analysis *a, const str
     for (int k = 0; k <= a->path.n; k++) {
         open_layer(a, k);
         a->widest = a->layer[k].n > a->widest ? a->layer[k].n : a->widest;
-        total += 11 * a->layer[k].n + (k ? a->layer[k - 1].n : 0);
+        total += 12 * a->layer[k].n + (k ? a->layer[k - 1].n : 0);
     }
     for (int i = 0; i < rhs->c->n_pop; i++)
         a->widest = rhs->c->pop[i].n > a->widest ? rhs->c->pop[i].n : a->widest;
@@ -119,9 +119,9 @@ enum ap_code ap_analysis_open(struct ap_err *e, struct ap_analysis *a, const str
     for (int k = 0; k <= a->path.n; k++) {
         struct ap_analysis_layer *l = &a->layer[k];
         bool hidden = k > 0 && k < a->path.n;
-        double **const arrays[] = {&l->u,    &l->r,      &l->slope,   &l->delta,   &l->post,     &l->drive,
-                                   &l->back, &l->apical, &l->topdown, &l->lateral, &l->predicted};
-        for (int i = 0; i < (k == 0 ? 3 : hidden ? 11 : 6); i++) {
+        double **const arrays[] = {&l->u,    &l->r,      &l->slope,   &l->delta,   &l->post,      &l->drive,
+                                   &l->back, &l->apical, &l->topdown, &l->lateral, &l->predicted, &l->sharp};
+        for (int i = 0; i < (k == 0 ? 3 : hidden ? 12 : 6); i++) {
             *arrays[i] = next;
             next += l->n;
         }
@@ -340,6 +340,23 @@ void ap_analysis_part(struct ap_analysis *a, int k, int proj, double *out)
         out[i] *= m->drive / total;
 }
 
+static struct ap_signal_view view_of(const struct ap_analysis *a, int pop, const struct ap_signal *s)
+{
+    const struct ap_pop *p = &a->rhs->c->pop[pop];
+    return (struct ap_signal_view){
+        .n = p->n,
+        .soma = a->rhs->v + p->comp[0].value,
+        .rate = a->rhs->rate + p->rate,
+        .comp = s->comp < 0 ? NULL : a->rhs->v + p->comp[s->comp].value,
+        .gain = s->gain,
+        .offset = s->offset,
+        .rest = s->rest,
+        .transfer = p->spec->transfer,
+        .param = p->spec->transfer_param,
+        .scratch = a->work + a->widest,
+    };
+}
+
 static void apical_fields(struct ap_analysis *a, int k)
 {
     const struct ap_circuit *c = a->rhs->c;
@@ -360,6 +377,56 @@ static void apical_fields(struct ap_analysis *a, int k)
         for (size_t i = 0; i < l->n; i++)
             sum[i] += a->work[i];
     }
+}
+
+/* out = phi(u) - phi(u - gain comp), with all digits */
+static void rate_change(struct ap_signal_view v, double gain, const double *comp, double *out)
+{
+    const struct ap_signal_row *drive =
+        (const struct ap_signal_row *)ap_registry_find(&ap_signal_table, "compartment-drive");
+    v.gain = gain;
+    v.comp = comp;
+    drive->value(&v, out);
+}
+
+/* Where interneurons predict their partners above, feedback and inhibition cancel but for a part of the order of lambda^2:
+ *     B r + W r_I = B (r - r_I) + (B + W) r_I
+ * has the digits that the sum on the left loses, as r - r_I comes from the difference of the potentials. It takes the place
+ * of the apical potential where the two agree within the rounding of that sum, that is, where nothing else arrives. */
+static void sharpen_apical(struct ap_analysis *a, int k)
+{
+    const struct ap_rhs *r = a->rhs;
+    const struct ap_pathway_layer *p = &a->path.layer[k];
+    struct ap_analysis_layer *l = &a->layer[k];
+    double *apart = a->work, *differ = a->work + 2 * a->widest, *bound = a->work + 3 * a->widest;
+    memset(l->sharp, 0, l->n * sizeof *l->sharp);
+    memset(bound, 0, l->n * sizeof *bound);
+    bool pairs = is_sum(&r->c->pop[p->pop], p->apical);
+    for (int f = 0; pairs && f < p->n_feedback; f++) {
+        const struct ap_pathway_feedback *q = &p->feedback[f];
+        size_t n = a->layer[q->from].n;
+        pairs = q->lateral >= 0 && r->c->proj[q->lateral].spec->connect == AP_CONNECT_DENSE &&
+                r->c->proj[q->lateral].cols == n;
+        if (!pairs)
+            break;
+        const struct ap_pop *above = &r->c->pop[a->path.layer[q->from].pop],
+                            *inter = &r->c->pop[q->interneuron];
+        struct ap_signal none = {.comp = -1};
+        for (size_t j = 0; j < n; j++)
+            apart[j] = r->v[above->comp[0].value + j] - r->v[inter->comp[0].value + j];
+        rate_change(view_of(a, a->path.layer[q->from].pop, &none), 1, apart, differ);
+        const double *rate = r->rate + inter->rate, *b = r->w[q->proj], *w = r->w[q->lateral];
+        for (size_t i = 0; i < l->n; i++)
+            for (size_t j = 0; j < n; j++) {
+                double feedback = b[i * n + j], inhibition = w[i * n + j];
+                l->sharp[i] = fma(feedback + inhibition, rate[j], fma(feedback, differ[j], l->sharp[i]));
+                bound[i] += (fabs(feedback) + fabs(inhibition)) * fabs(rate[j]);
+            }
+    }
+    for (size_t i = 0; pairs && i < l->n; i++)
+        pairs = fabs(l->sharp[i] - l->apical[i]) <= 8 * DBL_EPSILON * bound[i];
+    if (!pairs)
+        memcpy(l->sharp, l->apical, l->n * sizeof *l->sharp);
 }
 
 /* To first order in weak feedback, in a self-predicting circuit (unequal factors):
@@ -385,23 +452,6 @@ static void predict_apical(struct ap_analysis *a, int k)
     }
 }
 
-static struct ap_signal_view view_of(const struct ap_analysis *a, int pop, const struct ap_signal *s)
-{
-    const struct ap_pop *p = &a->rhs->c->pop[pop];
-    return (struct ap_signal_view){
-        .n = p->n,
-        .soma = a->rhs->v + p->comp[0].value,
-        .rate = a->rhs->rate + p->rate,
-        .comp = s->comp < 0 ? NULL : a->rhs->v + p->comp[s->comp].value,
-        .gain = s->gain,
-        .offset = s->offset,
-        .rest = s->rest,
-        .transfer = p->spec->transfer,
-        .param = p->spec->transfer_param,
-        .scratch = a->work + a->widest,
-    };
-}
-
 /* Signals of the forward rule, and the same without loss of digits. */
 static void rule_fields(struct ap_analysis *a, int k)
 {
@@ -421,20 +471,16 @@ static void rule_fields(struct ap_analysis *a, int k)
             l->pre[j] = (double)NAN;
     }
     /* (leak + g_B + g_A) u = ... + g_A v_A for a hidden soma; the output is pulled by lambda (target - prediction) */
-    const struct ap_signal_row *drive =
-        (const struct ap_signal_row *)ap_registry_find(&ap_signal_table, "compartment-drive");
     struct ap_signal none = {.comp = -1};
-    struct ap_signal_view view = view_of(a, p->pop, &none);
-    view.gain = l->lambda;
-    view.comp = l->apical;
+    const double *pull = l->sharp;
     if (k == a->path.n) {
         const double *target = target_of(a), *basal = a->rhs->v + pop->comp[p->basal].value;
         double share = soma_share(pop, p->basal), rest = l->offset;
         for (size_t i = 0; i < l->n; i++)
             a->work[i] = target[i] - (rest + share * basal[i]);
-        view.comp = a->work;
+        pull = a->work;
     }
-    drive->value(&view, l->drive);
+    rate_change(view_of(a, p->pop, &none), l->lambda, pull, l->drive);
 }
 
 void ap_analysis_eval(struct ap_analysis *a)
@@ -444,6 +490,7 @@ void ap_analysis_eval(struct ap_analysis *a)
     ap_analysis_backward(a, AP_ANALYSIS_DELTA);
     for (int k = a->path.n - 1; k > 0; k--) {
         apical_fields(a, k);
+        sharpen_apical(a, k);
         predict_apical(a, k);
     }
     for (int k = 1; k <= a->path.n; k++)
@@ -508,9 +555,9 @@ double ap_analysis_apical_ratio(const struct ap_analysis *a, int k)
 double ap_analysis_formula_error(const struct ap_analysis *a, int k)
 {
     const struct ap_analysis_layer *l = &a->layer[k];
-    double size = norm(l->n, l->apical), sum = 0;
+    double size = norm(l->n, l->sharp), sum = 0;
     for (size_t i = 0; i < l->n; i++)
-        sum = fma(l->apical[i] - l->predicted[i], l->apical[i] - l->predicted[i], sum);
+        sum = fma(l->sharp[i] - l->predicted[i], l->sharp[i] - l->predicted[i], sum);
     return a->taught && size > 0 ? sqrt(sum) / size : (double)NAN;
 }
 

@@ -22,9 +22,11 @@ struct ap_analysis_layer {
     /* how far nudging moves the interneurons that predict each feedback; NaN: there are none */
     double lambda_inter[AP_PATHWAY_FEEDBACKS];
     double *u, *r, *slope;
-    double *delta;   /* D_k back_k; at the output D_n (target - u_n) */
-    double *back;    /* hidden: a_{k+1} W_{k+1}^T delta_{k+1}, what an apical dendrite ought to carry */
-    double *apical;  /* hidden: apical potential minus rest */
+    double *delta;  /* D_k back_k; at the output D_n (target - u_n) */
+    double *back;   /* hidden: a_{k+1} W_{k+1}^T delta_{k+1}, what an apical dendrite ought to carry */
+    double *apical; /* hidden: apical potential minus rest */
+    double
+        *sharp; /* hidden: the same with the digits that top-down minus lateral loses, where it can be had */
     double *topdown; /* hidden: its part from higher layers */
     double *lateral; /* hidden: its part from everything else */
     double *
@@ -55,8 +57,8 @@ enum ap_code ap_analysis_keep(struct ap_err *e, struct ap_analysis *a);
 /* A presentation begins; the fields of rhs are those at its start. Nothing happens when nothing is kept. */
 void ap_analysis_begin(struct ap_analysis *a);
 
-/* Everything, from the fields and weights at the last evaluation of rhs. Cost: one forward and one backward pass and one
- * pass over feedback and lateral weights, about two right-hand sides. */
+/* Everything, from the fields and weights at the last evaluation of rhs. Cost: one forward and one backward pass and two
+ * passes over feedback and lateral weights, about two right-hand sides. */
 void ap_analysis_eval(struct ap_analysis *a);
 
 /* Its parts: the forward pass with the weights in force, and deltas for one of the losses (eval: AP_ANALYSIS_DELTA). */

@@ -199,6 +199,7 @@ killed, survived = sums.get("killed", 0), sums.get("survived", 0)
 figure = "%d of %d killed, %d survived; besides %d equivalent, %d with the same code, %d not compiling" % (
     killed, killed + survived, survived, sums.get("equivalent", 0), sums.get("same code", 0), sums.get("not compiling", 0))
 if not args.file:
+    os.makedirs(os.path.dirname(args.log) or ".", exist_ok=True)
     with open(args.log, "a") as f:
         f.write("promise: mutants: %s\n" % figure)
 print("promise: mutants: " + figure)

@@ -157,6 +157,32 @@ static void test_parts(void **state)
     }
 }
 
+/* The sharp apical potential is the plain one with other roundings, and the plain one itself where more arrives than feedback
+ * and its prediction. */
+static void test_sharp(void **state)
+{
+    (void)state;
+    const char *sets[] = {"interventions=[{name: hold, kind: clamp, of: hidden1.pyr/apical, value: 0.5}]"};
+    for (int clamped = 0; clamped < 2; clamped++) {
+        struct harness h;
+        struct ap_analysis a;
+        harness_open(&h, TWO_HIDDEN, sets, clamped);
+        harness_block(&h, 1);
+        analyse(&h, &a);
+        int other = 0;
+        for (int k = 1; k < a.path.n; k++)
+            for (size_t i = 0; i < a.layer[k].n; i++) {
+                double apart = a.layer[k].sharp[i] - a.layer[k].apical[i];
+                assert_true(fabs(apart) < 4e-15);
+                assert_true(apart == 0 || k > 1 || !clamped);
+                other += k == 1 && apart != 0;
+            }
+        assert_true(clamped ? a.layer[1].sharp[0] == 0.5 : other > 0);
+        ap_analysis_free(&a);
+        harness_close(&h);
+    }
+}
+
 static void test_angles(void **state)
 {
     (void)state;
@@ -242,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_forward_pass),
         cmocka_unit_test(test_dynamic_dendrites),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_sharp),
         cmocka_unit_test(test_angles),
         cmocka_unit_test(test_probes),
         cmocka_unit_test(test_circuits_without_a_pathway),

@@ -119,6 +119,29 @@ static void test_product_with_interventions(void **state)
     }
 }
 
+/* Synapses one to one, from a clamped and from a living population, their weights part of the state. */
+static void test_product_one_to_one(void **state)
+{
+    (void)state;
+    static const char *const SETS[] = {"integrator.weights=coupled", "integrator.weights=held"};
+    for (int k = 0; k < 2; k++) {
+        struct harness h;
+        harness_open(
+            &h,
+            "version: 1\nname: ones\npopulations:\n  i: {cell: clamped, size: 5}\n"
+            "  o: {cell: output, size: 5}\n  p: {cell: output, size: 5}\nprojections:\n"
+            "  - {name: a, from: i, to: o/basal, connect: one-to-one, weights: \"uniform(-1, 1)\", rule: "
+            "{post: dendritic-error(basal), pre: rate, rate: 0.5 /ms}}\n"
+            "  - {name: b, from: o, to: p/basal, connect: one-to-one, weights: \"uniform(-1, 1)\", rule: "
+            "{post: dendritic-error(basal), pre: rate, rate: 0.5 /ms, lowpass: 3 ms}}\n"
+            "stimuli: {s: {of: i, kind: random, range: [0.2, 1]}}\n"
+            "schedule: [{name: x, presentations: 1, duration: 10 ms}]\n",
+            &SETS[k], 1);
+        compare(&h);
+        harness_close(&h);
+    }
+}
+
 static void test_product_coupled(void **state)
 {
     (void)state;
@@ -293,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_published_equations),
         cmocka_unit_test(test_published_equations_with_rule_10),
         cmocka_unit_test(test_forms_of_nudging_agree),
+        cmocka_unit_test(test_product_one_to_one),
         cmocka_unit_test(test_product_coupled),
         cmocka_unit_test(test_product_held),
         cmocka_unit_test(test_product_with_interventions),

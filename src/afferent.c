@@ -33,7 +33,7 @@ enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const st
     for (int i = 0; i < c->n_proj; i++)
         if (eligible(c, &c->proj[i])) {
             x->n++;
-            doubles += c->proj[i].cols + 10 * c->proj[i].rows;
+            doubles += c->proj[i].cols + 11 * c->proj[i].rows;
         }
     x->of = ap_mem_array(e, (size_t)x->n + 1, sizeof *x->of, "afferents");
     x->by_proj = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->by_proj, "afferents");
@@ -50,8 +50,8 @@ enum ap_code ap_afferent_init(struct ap_err *e, struct ap_afferents *x, const st
         f->proj = i;
         f->b = next;
         next += p->cols;
-        double **const rows[] = {&f->w0a, &f->w0b, &f->d0a, &f->d0b, &f->p,
-                                 &f->q,   &f->r,   &f->s,   &f->wa,  &f->wb};
+        double **const rows[] = {&f->w0a, &f->w0b, &f->d0a, &f->d0b, &f->p,    &f->q,
+                                 &f->r,   &f->s,   &f->wa,  &f->wb,  &f->older};
         for (size_t k = 0; k < sizeof rows / sizeof *rows; k++, next += p->rows)
             *rows[k] = next;
     }
@@ -135,22 +135,37 @@ void ap_afferent_take(struct ap_afferents *x)
     ap_afferent_taken(x);
 }
 
-void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, const double *post0, double e0,
-                      const double *post1, double e1)
+void ap_afferent_learn(struct ap_afferent *f)
+{
+    f->before = 0;
+}
+
+void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k, const double *post0,
+                      double e0, const double *post1, double e1)
 {
     size_t rows = (size_t)(f->q - f->p);
+    double part[3];
+    if (!ap_synapse_bend(h, f->before, part))
+        part[0] = part[1] = part[2] = 0;
+    /* what the last three products add to W and to D */
+    double k_older = part[0] * k->k2, k0 = k->k0 + part[1] * k->k2, k1 = k->k1 + part[2] * k->k2;
+    double c_older = part[0] * k->c2, c0 = k->c0 + part[1] * k->c2, c1 = k->c1 + part[2] * k->c2;
     f->left *= k->left;
     f->alpha = k->left * f->alpha + k->kd * f->epsilon;
     f->epsilon *= k->e;
     for (size_t i = 0; i < rows; i++) {
-        double w0 = k->k0 * post0[i], w1 = k->k1 * post1[i], d0 = k->c0 * post0[i], d1 = k->c1 * post1[i];
-        f->p[i] = k->left * f->p[i] + (k->kd * f->r[i] + w0 + w1);
-        f->q[i] = k->left * f->q[i] + (k->kd * f->s[i] + w0 * e0 + w1 * e1);
-        f->r[i] = k->e * f->r[i] + d0 + d1;
-        f->s[i] = k->e * f->s[i] + d0 * e0 + d1 * e1;
+        double w = k_older * f->older[i], w0 = k0 * post0[i], w1 = k1 * post1[i];
+        double d = c_older * f->older[i], d0 = c0 * post0[i], d1 = c1 * post1[i];
+        f->p[i] = k->left * f->p[i] + (k->kd * f->r[i] + w + w0 + w1);
+        f->q[i] = k->left * f->q[i] + (k->kd * f->s[i] + w * f->older_e + w0 * e0 + w1 * e1);
+        f->r[i] = k->e * f->r[i] + d + d0 + d1;
+        f->s[i] = k->e * f->s[i] + d * f->older_e + d0 * e0 + d1 * e1;
         f->wa[i] = f->left * f->w0a[i] + f->alpha * f->d0a[i] + f->p[i] * f->aa + f->q[i] * f->ab;
         f->wb[i] = f->left * f->w0b[i] + f->alpha * f->d0b[i] + f->p[i] * f->ab + f->q[i] * f->bb;
+        f->older[i] = post0[i];
     }
+    f->older_e = e0;
+    f->before = h;
 }
 
 void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f, double e,

@@ -23,6 +23,8 @@ struct ap_afferent {
     double *w0a, *w0b, *d0a, *d0b; /* [rows] products with the matrices at the beginning */
     double *p, *q, *r, *s;         /* [rows] */
     double *wa, *wb;               /* [rows] W a and W b now: what the right-hand side reads */
+    double before;                 /* ms: length of the last step of the rule, 0: there was none */
+    double *older, older_e;        /* [rows] the signal at its beginning, and e then */
 };
 
 struct ap_afferents {
@@ -43,9 +45,11 @@ void ap_afferent_begin(struct ap_afferents *x, const double *from, const double 
 void ap_afferent_take(struct ap_afferents *x);
 void ap_afferent_taken(struct ap_afferents *x);
 
-/* One step of the rule with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
-void ap_afferent_step(struct ap_afferent *f, const struct ap_synapse_fold *k, const double *post0, double e0,
-                      const double *post1, double e1);
+/* Learning begins or goes on after a break: no step of the rule came just before. */
+void ap_afferent_learn(struct ap_afferent *f);
+/* One step of the rule of length h with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
+void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k, const double *post0,
+                      double e0, const double *post1, double e1);
 
 /* Rows [first, last) of dW/dt x at the moment when e has this value, times 1; out is added to. post: the rule's signal,
  * for rules without low-pass. */

@@ -188,15 +188,12 @@ static void bring_up(const struct ap_factors *x, struct ap_factor *f)
     }
 }
 
-/* The last three products lie on a parabola, c s (s - 1) above the line between the last two, s = 0 and 1; the one before them
- * is at s = -before/h. Without it, or where it is too close for its curvature to be carried so far, the line stays. */
+/* What the curvature of the last three products adds. */
 static void bend(struct ap_factor *f, double h, const struct ap_synapse_fold *k)
 {
-    static const double CLOSE = 0.2;
-    double rho = f->before / h;
-    if (f->n < 3 || rho < CLOSE)
+    double part[3];
+    if (f->n < 3 || !ap_synapse_bend(h, f->before, part))
         return;
-    const double part[] = {1 / (rho * (rho + 1)), -1 / rho, 1 / (rho + 1)};
     for (size_t j = 0; j < 3; j++) {
         f->a[f->n - 3 + j] += part[j] * k->k2;
         f->d[f->n - 3 + j] += part[j] * k->c2;

@@ -46,6 +46,8 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_signals(x->rhs);
     memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
+    for (int k = 0; k < x->rhs->afferent.n; k++)
+        ap_afferent_learn(&x->rhs->afferent.of[k]);
     for (int k = 0; k < x->rhs->factor.n; k++) {
         struct ap_factor *f = &x->rhs->factor.of[k];
         const struct ap_proj *p = &x->rhs->c->proj[f->proj];
@@ -97,7 +99,7 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
         if (!f->learns || !x->rhs->now.plastic[f->proj])
             continue;
         const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
-        ap_afferent_step(f, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),
+        ap_afferent_step(f, h, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),
                          now + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t));
     }
     for (int k = 0; k < x->rhs->factor.n; k++) {

@@ -246,6 +246,18 @@ struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, doub
     return k;
 }
 
+bool ap_synapse_bend(double h, double before, double part[3])
+{
+    static const double CLOSE = 0.2;
+    double rho = before / h;
+    if (!(rho >= CLOSE))
+        return false;
+    part[0] = 1 / (rho * (rho + 1));
+    part[1] = -1 / rho;
+    part[2] = 1 / (rho + 1);
+    return true;
+}
+
 struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay)
 {
     double left = 1 - decay * dt;

@@ -3,6 +3,7 @@
 #ifndef AP_SYNAPSE_H
 #define AP_SYNAPSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,10 @@ struct ap_synapse_fold {
     double left, kd, k0, k1, e, c0, c1;
     double k2, c2; /* the same of a product that moves like s (s - 1) from s = 0 to 1: what curvature adds */
 };
+/* The last three products lie on a parabola, c s (s - 1) above the line between the last two, s = 0 and 1; the first is at
+ * s = -before/h, h and before being the lengths of the last two steps. part: what c takes of each. False: there was no step
+ * before (0), or it was too short for its curvature to be carried so far. */
+bool ap_synapse_bend(double h, double before, double part[3]);
 /* Explicit Euler: only the values at the beginning of the step of length dt count. */
 struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay);
 /* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate; decay: of the weights [1/ms]. Exact

@@ -43,7 +43,8 @@ static void compare(const char *lowpass, bool euler)
         if (p->d)
             memcpy(d, p->d, sizeof d);
         ap_rhs_begin(r, r->now.plastic);
-        double t = 0;
+        double t = 0, before = 0, older[ROWS], older_x[COLS];
+        ap_afferent_learn(f);
         for (int i = 0; i < ROWS; i++)
             post[i] = draw((uint64_t)i + 77);
         for (int step = 0; step < 12; step++) {
@@ -58,7 +59,18 @@ static void compare(const char *lowpass, bool euler)
             struct ap_synapse_fold k = euler ? ap_synapse_fold_euler(dt, p->tau, p->eta, p->decay)
                                              : ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, x, after, next, &k);
-            ap_afferent_step(f, &k, post, e0, after, e1);
+            double part[3];
+            for (int i = 0; ap_synapse_bend(dt, before, part) && i < ROWS; i++)
+                for (int j = 0; j < COLS; j++) {
+                    double c = part[0] * older[i] * older_x[j] + part[1] * post[i] * x[j] +
+                               part[2] * after[i] * next[j];
+                    w[i * COLS + j] += k.k2 * c;
+                    d[i * COLS + j] += p->d ? k.c2 * c : 0;
+                }
+            ap_afferent_step(f, dt, &k, post, e0, after, e1);
+            before = dt;
+            memcpy(older, post, sizeof post);
+            memcpy(older_x, x, sizeof x);
             memset(drift, 0, sizeof drift);
             ap_afferent_drift(&r->afferent, f, e1, after, 0, ROWS, drift);
             for (int i = 0; i < ROWS; i++) {

@@ -123,6 +123,23 @@ static void test_coarse_matrices(void **unused)
     }
 }
 
+/* Products on a parabola at three times: what is found of its curvature is its curvature. */
+static void test_a_bend_is_found(void **unused)
+{
+    (void)unused;
+    for (double rho = 0.25; rho < 9; rho *= 1.3) {
+        double part[3], h = 0.7, c = 3.25;
+        assert_true(ap_synapse_bend(h, rho * h, part));
+        const double at[] = {-rho, 0, 1};
+        double found = 0;
+        for (int k = 0; k < 3; k++)
+            found += part[k] * (2 - 5 * at[k] + c * at[k] * (at[k] - 1));
+        assert_true(fabs(found - c) < 1e-12);
+    }
+    double part[3];
+    assert_false(ap_synapse_bend(1, 0, part) || ap_synapse_bend(1, 0.1, part));
+}
+
 static void test_the_product_is_accurate(void **unused)
 {
     (void)unused;
@@ -492,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_the_product_is_the_naive_one_bit_by_bit),
         cmocka_unit_test(test_the_product_of_long_rows_and_of_zeros),
         cmocka_unit_test(test_coarse_matrices),
+        cmocka_unit_test(test_a_bend_is_found),
         cmocka_unit_test(test_the_product_is_accurate),
         cmocka_unit_test(test_rows_are_apart),
         cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),

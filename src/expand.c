@@ -433,6 +433,24 @@ static void read_rates(struct shorthand *s)
         }
 }
 
+/* A mistake in a transfer function is reported here, once and in its place; written out, it would be one of every population. */
+static void read_transfers(struct shorthand *s, struct ap_node *micro)
+{
+    const struct {
+        const char *key, *text;
+    } given[] = {{"transfer", s->transfer}, {"input", s->input_transfer}};
+    for (size_t i = 0; i < N(given); i++) {
+        const struct ap_node *n = ap_yamlin_child(micro, given[i].key);
+        const struct ap_transfer_row *row;
+        double param[AP_TRANSFER_PARAMS];
+        char what[64];
+        snprintf(what, sizeof what, "microcircuit, %s", given[i].key);
+        if (n && given[i].text &&
+            ap_network_transfer(s->e, &n->at, what, given[i].text, &row, param) != AP_OK)
+            s->code = AP_EUSAGE;
+    }
+}
+
 enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
 {
     struct ap_node *micro = ap_yamlin_child(t->root, "microcircuit");
@@ -471,6 +489,7 @@ enum ap_code ap_expand_microcircuit(struct ap_err *e, struct ap_tree *t)
         s.code = code != AP_OK ? code : s.code;
     }
     s.at = micro->at;
+    read_transfers(&s, micro);
     if (s.teacher.value == 0)
         s.teacher = s.nudge;
     if (s.layers)

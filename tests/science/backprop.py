@@ -1,10 +1,10 @@
 """Backprop beside circuits/mnist.yaml: the same layers, first weights, images in the same order, one at a time.
 
-    python3 tests/science/backprop.py RUN [RATE ...]    RUN: a folder of `apical run circuits/mnist.yaml`
+    python3 tests/science/backprop.py RUN [RATE ...] [--images N] [--shallow]    RUN: a folder of `apical run circuits/mnist.yaml`
 
 Logistic units without biases, as the circuit has them in its feedforward limit; plain stochastic gradient descent on half the squared distance of
 the output from 0.8 for the class and 0.1 otherwise, one rate for all layers. Prints for each rate the error on the 500
-held-out images after each 1,000, and on t10k at the end. With --shallow the hidden weights stay as they are.
+held-out images after each 1,000 of the first N, and on t10k at the end. With --shallow the hidden weights stay as they are.
 """
 import os
 import sys
@@ -58,11 +58,16 @@ def train(start, rate, shallow, digits, labels, test, exam):
 
 
 def main():
-    shallow = "--shallow" in sys.argv
-    words = [a for a in sys.argv[1:] if not a.startswith("--")]
+    words = sys.argv[1:]
+    shallow, count = "--shallow" in words, 55000
+    if "--images" in words:
+        at = words.index("--images")
+        count = int(words[at + 1])
+        del words[at:at + 2]
+    words = [a for a in words if not a.startswith("--")]
     with h5py.File(os.path.join(words[0], "weights.h5")) as f:
         start = [f[f"weights/forward{k}/initial"][()] for k in (1, 2, 3)]
-    digits, labels = load("train", 0, 10000)
+    digits, labels = load("train", 0, count)
     test, exam = load("train", 55000, 500), load("t10k", 0, 10000)
     for rate in [float(r) for r in words[1:]] or [0.3]:
         errors, final = train(start, rate, shallow, digits, labels, test, exam)

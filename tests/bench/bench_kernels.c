@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static volatile double sink;
+static volatile double sink, sum_of[16];
 
 static void fill(double *x, size_t n)
 {
@@ -146,7 +147,7 @@ struct problem {
 struct kernel {
     const char *name, *about; /* name of a row: with n, rows, cols */
     int two;                  /* both matrices */
-    size_t share;             /* numbers of the matrix in eight bytes; more than 1: sums in single precision */
+    size_t share; /* numbers of the matrix in eight bytes; more than 1: sums in single precision */
     void (*ours)(const struct problem *p), (*blas)(const struct problem *p);
 };
 
@@ -255,8 +256,8 @@ static void bench_matrix(const struct kernel *k, size_t n, size_t rows, size_t c
         of_blas.group[g] = theirs.group[g] / ours.group[g];
     }
     sink = p.left[0] + p.w[0];
-    double mine = median(&ours), bandwidth = bytes / median(&reading), peak = per_unit * UNIT_FMAS / median(&busy),
-           intensity = fmas / bytes;
+    double mine = median(&ours), bandwidth = bytes / median(&reading),
+           peak = per_unit * UNIT_FMAS / median(&busy), intensity = fmas / bytes;
     printf(
         "{\"workload\": \"%s\", \"program\": \"%s\", \"MB\": %.1f, \"FMA per byte\": %.3f, \"GB/s\": %.2f, "
         "\"reading GB/s\": %.2f, \"GFMA/s\": %.2f, \"peak GFMA/s\": %.2f, \"limit GFMA/s\": %.2f, \"of "
@@ -314,6 +315,68 @@ static void bench_reading(size_t bytes)
     free(x);
 }
 
+/* ---- two threads ------------------------------------------------------------------------------------- */
+
+static double wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* All of it read `times`, each thread its part. */
+static void read_parts(const double *x, size_t n, int threads, int times)
+{
+    for (int k = 0; k < times; k++)
+#pragma omp parallel num_threads(threads)
+    {
+        size_t part_of = n / (size_t)omp_get_num_threads();
+        sum_of[8 * omp_get_thread_num()] = read_all(x + part_of * (size_t)omp_get_thread_num(), part_of);
+    }
+}
+
+static void units_of(int threads, int times)
+{
+    for (int k = 0; k < times; k++)
+#pragma omp parallel num_threads(threads)
+        sum_of[8 * omp_get_thread_num()] = all_units();
+}
+
+/* What a second thread brings to the machine's own limits, in wall time: whatever is divided, its speed grows no more than this. */
+static void bench_threads(size_t bytes)
+{
+    char name[64];
+    snprintf(name, sizeof name, bytes ? "reading %.3g MB in two threads" : "FMA units in two threads",
+             (double)bytes * 1e-6);
+    if (!wanted(name))
+        return;
+    size_t n = bytes / sizeof(double);
+    double *x = aligned_alloc(64, (n + 64) / 8 * 8 * sizeof *x), ratio[GROUPS], both[GROUPS];
+    int times = bytes ? (int)(400000000 / bytes) + 1 : 400;
+    fill(x, n);
+    for (int g = -1; g < GROUPS; g++) { /* the first warms up */
+        double spent[2];
+        for (int t = 0; t < 2; t++) {
+            double start = wall();
+            if (bytes)
+                read_parts(x, n, t + 1, times);
+            else
+                units_of(t + 1, times);
+            spent[t] = wall() - start;
+        }
+        if (g < 0)
+            continue;
+        ratio[g] = bytes ? spent[0] / spent[1] : 2 * spent[0] / spent[1];
+        both[g] = (bytes ? (double)bytes : 2.0 * UNIT_FMAS) * times / spent[1];
+    }
+    qsort(ratio, GROUPS, sizeof *ratio, compare);
+    qsort(both, GROUPS, sizeof *both, compare);
+    printf("{\"workload\": \"%s\", \"program\": \"wall time\", \"%s\": %.2f, \"times one thread\": %.2f}\n",
+           name, bytes ? "GB/s" : "GFMA/s", 1e-9 * both[GROUPS / 2], ratio[GROUPS / 2]);
+    fflush(stdout);
+    free(x);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "--read")) {
@@ -334,6 +397,10 @@ int main(int argc, char **argv)
     bench_matrix(&STEP, 2, 500, 500);
     bench_matrix(&FOLD, 36, 500, 500);
     bench_matrix(&FOLD, 256, 500, 500);
+    bench_threads(2000000);
+    bench_threads(8000000);
+    bench_threads(32000000);
+    bench_threads(0);
     bench_function("exp", ap_mathx_exp_n, exp);
     bench_function("log", ap_mathx_log_n, log);
     bench_function("tanh", ap_mathx_tanh_n, tanh);

@@ -10,7 +10,9 @@ for the first row of each workload only. Times are
 medians of five runs, interleaved (Brian2: one after the other, without the build). One thread unless said. Peers that are not
 installed are named; `.ci/setup.sh bench` installs them.
 
-    python3 tests/bench/workloads.py APICAL [--only TEXT] [--program TEXT] [--json FILE]    TEXT: part of the name of a row
+    python3 tests/bench/workloads.py APICAL [--only TEXT] [--program REGEX] [--runs 5] [--references DIR] [--json FILE]
+
+TEXT is part of the name of a row. References take longest; with DIR they are kept there and made once.
 """
 import importlib.util
 import json
@@ -30,7 +32,7 @@ from rows import Rows
 RATES = {"W1": {"forward": "[0.0011875 /ms, 0.0005 /ms]", "interneuron": "0.0011875 /ms", "lateral": "0.0005 /ms"},
          "W2": {"forward": "[0.002 /ms, 0.001 /ms, 0.0005 /ms]", "interneuron": "0.001 /ms", "lateral": "0.0005 /ms"}}
 MNIST = os.path.abspath("data/mnist")
-RUNS = 5
+RUNS = int(sys.argv[sys.argv.index("--runs") + 1]) if "--runs" in sys.argv else 5
 # name: script, module that it needs, Debian package, workloads, what its job adds; all are explicit Euler at 0.1 ms
 PEERS = {"NumPy": ("peer_numpy.py", "scipy", "python3-scipy", "W1 W2", {}),
          "PyTorch float64": ("peer_torch.py", "torch", "python3-torch", "W1 W2", {"precision": "float64"}),
@@ -190,15 +192,28 @@ APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol
           "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1, 1)}
 
 
+def reference(apical, folder, name, one, names):
+    """Weights at the start, frames and changes of the weights of the run that all others are compared with."""
+    kept = os.path.join(argument("--references"), name + ".npz") if argument("--references") else ""
+    if not os.path.exists(kept):
+        r = Run(apical, folder, "reference", one, ("integrator.weights=coupled", "integrator.rtol=1e-10", "integrator.atol=1e-12"),
+                threads=2)
+        start = r.weights("initial")
+        found = {"frames": r.frames(), "change": changes(start, r.weights("final"), names), **{"w." + k: w for k, w in start.items()}}
+        if not kept:
+            return start, found["frames"], found["change"]
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        np.savez(kept, **found)
+    found = np.load(kept)
+    return {k[2:]: found[k] for k in found.files if k.startswith("w.")}, found["frames"], found["change"]
+
+
 def workload(rows, apical, env, wanted, name, kind, layers, g, duration, presentations, first):
     programs, peers = {k: v for k, v in APICAL.items() if wanted(k)}, available(kind, wanted)
     with tempfile.TemporaryDirectory() as folder:
         one = circuit(kind, layers, g, duration, 1, True)
         names = plastic(layers)
-        reference = Run(apical, folder, "reference", one, ("integrator.weights=coupled", "integrator.rtol=1e-10",
-                                                           "integrator.atol=1e-12"), threads=2)
-        start = reference.weights("initial")
-        frames, change = reference.frames(), changes(start, reference.weights("final"), names)
+        start, frames, change = reference(apical, folder, name, one, names)
         errors, times, digests, jobs = {}, {p: [] for p in (*programs, *peers)}, {}, {}
         batch = max([p[4].get("batch", 1) for p in peers.values()] + [p[2] for p in programs.values()], default=0)
         patterns, goals = shown(kind, apical, folder, layers, batch) if batch and first else (None, None)
@@ -263,7 +278,7 @@ def main():
         name = f"{kind} g {g:g}, {duration} ms"
         if only in name:
             first = (g, duration) == next((w[2], w[3]) for w in WORKLOADS if w[0] == kind)
-            workload(rows, os.path.abspath(sys.argv[1]), env, lambda p: program in p, name, kind, layers, g, duration,
+            workload(rows, os.path.abspath(sys.argv[1]), env, lambda p: re.search(program, p), name, kind, layers, g, duration,
                      presentations, first)
 
 

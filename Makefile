@@ -131,7 +131,7 @@ lint:             ## format, include laws, name prefixes, file sizes, complete d
 notebooks: all    ## execute the notebooks headless on a fresh run
 	$(Q)APICAL=$(OBJ)/apical PYTHON=$(PYTHON) sh tests/notebooks.sh
 
-plots: all data   ## run every shipped circuit in full and refresh plots/ (several minutes)
+plots: all data   ## run every shipped circuit in full and refresh plots/ (an hour, most of it mnist)
 	$(Q)APICAL=$(OBJ)/apical sh tests/plots.sh
 
 science: all data     ## long checks against published figures (minutes)

@@ -4,10 +4,12 @@
  * Out:  updated weights and low-passed products, in the circuit.
  * Theory: within a step of length h the matrices are constant, but the weighted sums go on along the weights' rate of
  *   change at the step's beginning, W r + (t - t0) (dW/dt r)(t0); at its end the matrices take a change that is exact for
- *   products which move linearly; decay takes exp(-lambda h) of them and weighs what is added as if it came evenly. What the potentials do not see is the bending of W r over a step, O(eta h^2), so the
- *   right-hand side jumps so little at updates that the error control keeps its steps; without the drift the jumps were
- *   O(eta h), and tight tolerances ended in a million steps per presentation. The distance to coupled weights falls at
- *   least in first order with eta and with the longest step; tests/props/test_model.c measures both.
+ *   products which move linearly, or, where it is kept apart from them (factor.c, afferent.c), on the parabola through the
+ *   ends of the last two steps; decay takes exp(-lambda h) of them and weighs what is added as if it came evenly. What the
+ *   potentials do not see is the bending of W r over a step, O(eta h^2), so the right-hand side jumps so little at updates that
+ *   the error control keeps its steps; without the drift the jumps were O(eta h), and tight tolerances ended in a million steps
+ *   per presentation. The distance to coupled weights falls at least in first order with eta and with the longest step;
+ *   tests/props/test_model.c measures both.
  * Invariants:
  *   1. Each row is updated by one task in one order: the same bits for any number of threads.
  *   2. Rules that a block does not list change neither weights nor low-passed products.

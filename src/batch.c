@@ -332,7 +332,11 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
 void ap_batch_fields(struct ap_batch *x, double t, const double *y)
 {
     const struct ap_circuit *c = x->c;
-    bool follows = x->hierarchy != NULL;
+    bool follows = x->hierarchy != NULL, there = true;
+    for (int b = 0; there && b < x->n; b++)
+        there = ap_rhs_is_at(x->rhs[b], t, y + (size_t)b * c->n_state);
+    if (there) /* Newton's iteration has ended by looking */
+        return;
     if (follows && x->n == 1 && ap_hierarchy_follow(x->hierarchy, t, y))
         return;
     for (int b = 0; follows && b < x->n; b++)
@@ -514,6 +518,7 @@ static void fold(struct ap_batch *x)
 static void renew(struct ap_batch *x)
 {
     fold(x);
+    ap_mirror_forget(&x->rhs[0]->mirror, -1);
     for (int b = 0; b < x->n; b++) {
         struct ap_rhs *r = x->rhs[b];
         for (int k = 0; k < r->factor.n; k++)
@@ -549,7 +554,7 @@ void ap_batch_fold(struct ap_batch *x)
 {
     if (x->n == 1) {
         ap_afferent_fold(&x->rhs[0]->afferent);
-        ap_factor_fold(&x->rhs[0]->factor);
+        ap_rhs_catch_up(x->rhs[0]);
         return;
     }
     fold(x);

@@ -378,6 +378,13 @@ enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, int copy
     return g->row->at(e, g, copy, t, out);
 }
 
+void ap_integrate_edge(struct ap_integrator *g, double t)
+{
+    g->rhs->mirror.used = g->rhs->mirror.strict = g->row->adaptive && g->batch->n == 1;
+    ap_batch_eval(g->batch, t, g->y, NULL);
+    g->rhs->mirror.used = g->rhs->mirror.strict = false;
+}
+
 void ap_integrate_fields(struct ap_integrator *g)
 {
     g->rhs->mirror.used = g->row->adaptive && g->batch->n == 1;

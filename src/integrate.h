@@ -46,6 +46,8 @@ enum ap_code ap_integrate_step(struct ap_err *e, struct ap_integrator *g, double
 
 /* After a step: fields of the right-hand side at g->t. */
 void ap_integrate_fields(struct ap_integrator *g);
+/* The same where a presentation or a stretch of it begins or ends, from the matrices as they are. */
+void ap_integrate_edge(struct ap_integrator *g, double t);
 
 /* The state of one copy at a time within the last step, interpolated, [n_state]; does not disturb the integration. */
 enum ap_code ap_integrate_at(struct ap_err *e, struct ap_integrator *g, int copy, double t, double *out);

@@ -11,6 +11,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* A large page of x86-64: matrices in such pages are read without looking up an address every 4 kB. */
+enum { LINE = 64, LARGE = 2 << 20 };
 
 static long fail_countdown;
 static bool fail_for_ever;
@@ -54,14 +58,17 @@ void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
                    "%s: %zu x %zu bytes exceed what can be addressed", what, n, size);
         return NULL;
     }
-    size_t rounded = (bytes + 63) / 64 * 64;
-    void *block = told_to_fail() ? NULL : aligned_alloc(64, rounded ? rounded : 64);
+    size_t unit = bytes >= LARGE ? LARGE : LINE,
+           rounded = bytes > 0 ? (bytes + unit - 1) / unit * unit : unit;
+    void *block = told_to_fail() ? NULL : aligned_alloc(unit, rounded);
     if (!block) {
         ap_err_add(e, AP_EMEMORY, NULL, "`apical check --dry-run` shows how much a circuit needs",
                    "no memory for %s (%zu bytes)", what, bytes);
         return NULL;
     }
-    memset(block, 0, rounded ? rounded : 64);
+    if (unit == LARGE) /* a wish; without it pages are small and all else the same */
+        (void)madvise(block, rounded, MADV_HUGEPAGE);
+    memset(block, 0, rounded);
     return block;
 }
 

@@ -23,7 +23,7 @@ static bool eligible(const struct ap_circuit *c, const struct ap_factors *factor
     const struct ap_proj *p = &c->proj[proj];
     return !c->coupled && !ap_circuit_disturbed(c, p) && p->w && !c->pop[p->pre].clamped &&
            p->spec->connect == AP_CONNECT_DENSE && p->rows * p->cols >= LEAST &&
-           (!p->plastic || factor->by_proj[proj]);
+           (!p->plastic || (factor->by_proj[proj] && factor->by_proj[proj]->alone > 0));
 }
 
 static size_t stride_of(const struct ap_proj *p)
@@ -35,25 +35,25 @@ enum ap_code ap_mirror_init(struct ap_err *e, struct ap_mirrors *x, const struct
                             const struct ap_factors *factor)
 {
     *x = (struct ap_mirrors){.c = c};
-    size_t doubles = 1, synapses = 1, floats = 1;
+    size_t doubles = 1, words = 1, floats = 1;
     for (int i = 0; i < c->n_proj; i++) {
         const struct ap_proj *p = &c->proj[i];
         if (eligible(c, factor, i)) {
             x->n++;
-            doubles += 2 * p->rows + p->cols;
-            synapses += p->rows * stride_of(p);
+            doubles += 3 * p->rows + 2 * p->cols;
+            words += p->rows * stride_of(p) / 2;
             floats += stride_of(p);
         }
     }
     x->of = ap_mem_array(e, (size_t)x->n + 1, sizeof *x->of, "coarse matrices");
     x->by_proj = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->by_proj, "coarse matrices");
     x->block = ap_mem_array(e, doubles, sizeof *x->block, "coarse matrices");
-    x->w = ap_mem_array(e, synapses, sizeof *x->w, "coarse matrices");
+    x->w = ap_mem_array(e, words, sizeof *x->w, "coarse matrices");
     x->moved = ap_mem_array(e, floats, sizeof *x->moved, "coarse matrices");
     if (!x->of || !x->by_proj || !x->block || !x->w || !x->moved)
         return AP_EMEMORY;
     double *next = x->block;
-    int16_t *w = x->w;
+    int32_t *w = x->w;
     float *moved = x->moved;
     int n = 0;
     for (int i = 0; i < c->n_proj; i++) {
@@ -61,13 +61,17 @@ enum ap_code ap_mirror_init(struct ap_err *e, struct ap_mirrors *x, const struct
         if (!eligible(c, factor, i))
             continue;
         struct ap_mirror *m = x->by_proj[i] = &x->of[n++];
-        *m = (struct ap_mirror){.proj = i, .stride = stride_of(p), .w = w, .moved = moved};
-        w += p->rows * m->stride;
+        *m = (struct ap_mirror){.proj = i, .stride = stride_of(p), .moved = moved};
         moved += m->stride;
         m->scale = next;
-        m->wx0 = m->scale + p->rows;
-        m->x0 = m->wx0 + p->rows;
-        next = m->x0 + p->cols;
+        next += p->rows;
+        for (int k = 0; k < 2; k++) {
+            m->digit[k] = w;
+            w += p->rows * m->stride / 4;
+            m->x[k] = next;
+            m->wx[k] = m->x[k] + p->cols;
+            next = m->wx[k] + p->rows;
+        }
     }
     return AP_OK;
 }
@@ -95,30 +99,36 @@ static void make(struct ap_mirror *m, const struct ap_proj *p)
 {
     if (m->made)
         return;
-    double *lost = m->wx0, unit, sum; /* no sum is known of a matrix that has just changed */
-    ap_synapse_coarsen(p->rows, p->cols, p->w, m->stride, m->w, m->scale, lost);
+    double unit, sum; /* no sums are known of a matrix that has just changed, so their place is free */
+    ap_synapse_coarsen(p->rows, p->cols, p->w, m->stride, m->digit[0], m->digit[1], m->scale, m->wx[0],
+                       m->wx[1]);
     ap_synapse_product(1, p->rows, m->scale, m->scale, 0, &unit);
-    ap_synapse_product(1, p->rows, lost, lost, 0, &sum);
-    m->off = sqrt(fmax(ROUNDING * ROUNDING * unit, sum / (double)p->cols) / (double)p->rows);
+    double rounding = ROUNDING * ROUNDING * unit;
+    for (int k = 0; k < 2; k++, rounding /= AP_SYNAPSE_BASE * AP_SYNAPSE_BASE) {
+        ap_synapse_product(1, p->rows, m->wx[k], m->wx[k], 0, &sum);
+        m->off[k] = sqrt(fmax(rounding, sum / (double)p->cols) / (double)p->rows);
+    }
     m->known = false;
     m->made = true;
 }
 
-/* moved = x - x0; returns its length. */
-static double move(size_t n, const double *restrict x, const double *restrict x0, float *restrict moved)
+/* moved = x, or x - from; returns its length. */
+static double move(struct ap_mirror *m, size_t n, const double *restrict x, const double *restrict from)
 {
     enum { LANES = 8 };
     double lane[LANES] = {0}, square = 0;
+    float *restrict moved = m->moved;
     size_t j = 0;
     for (; j + LANES <= n; j += LANES)
         for (size_t l = 0; l < LANES; l++) {
-            double d = x[j + l] - x0[j + l];
+            double d = x[j + l] - (from ? from[j + l] : 0);
             moved[j + l] = (float)d;
             lane[l] += d * d;
         }
     for (; j < n; j++) {
-        moved[j] = (float)(x[j] - x0[j]);
-        square += (x[j] - x0[j]) * (x[j] - x0[j]);
+        double d = x[j] - (from ? from[j] : 0);
+        moved[j] = (float)d;
+        square += d * d;
     }
     for (size_t l = 0; l < LANES; l++)
         square += lane[l];
@@ -129,34 +139,49 @@ void ap_mirror_look(const struct ap_mirrors *x, struct ap_mirror *m, const doubl
 {
     const struct ap_proj *p = &x->c->proj[m->proj];
     make(m, p);
-    if (m->known && SAFETY * m->off * move(p->cols, sent, m->x0, m->moved) <= tolerance) {
-        m->way = AP_MIRROR_SINCE;
+    m->change = false;
+    m->way = AP_MIRROR_ROUGH;
+    double way = m->known ? move(m, p->cols, sent, m->x[1]) : 0;
+    if (m->known && SAFETY * hypot(m->off[1] * m->far, m->off[0] * way) <= tolerance) {
+        m->way = way == 0 ? AP_MIRROR_STILL : AP_MIRROR_ROUGH;
         return;
     }
-    memcpy(m->x0, sent, p->cols * sizeof *sent);
-    m->known = true;
-    m->way = AP_MIRROR_EXACT;
+    m->far = m->known ? move(m, p->cols, sent, m->x[0]) : 0;
+    m->way = m->known && SAFETY * m->off[1] * m->far <= tolerance ? AP_MIRROR_FINE : AP_MIRROR_EXACT;
+    if (m->way == AP_MIRROR_EXACT) {
+        memcpy(m->x[0], sent, p->cols * sizeof *sent);
+        m->far = 0;
+        m->known = true;
+    }
+    memcpy(m->x[1], sent, p->cols * sizeof *sent);
 }
 
-void ap_mirror_look_change(const struct ap_mirrors *x, struct ap_mirror *m, const double *change)
+void ap_mirror_look_change(const struct ap_mirrors *x, struct ap_mirror *m, const double *change,
+                           double tolerance)
 {
     const struct ap_proj *p = &x->c->proj[m->proj];
     make(m, p);
-    for (size_t j = 0; j < p->cols; j++)
-        m->moved[j] = (float)change[j];
-    m->way = AP_MIRROR_CHANGE;
+    m->change = true;
+    m->way =
+        SAFETY * m->off[0] * move(m, p->cols, change, NULL) <= tolerance ? AP_MIRROR_ROUGH : AP_MIRROR_FINE;
 }
 
 void ap_mirror_sums(const struct ap_mirrors *x, struct ap_mirror *m, size_t first, size_t last,
                     const double *sent, int add, double *sum)
 {
     const struct ap_proj *p = &x->c->proj[m->proj];
-    size_t n = last - first;
-    double *since = m->wx0 + first;
+    size_t n = last - first, digits = m->way == AP_MIRROR_ROUGH ? 1 : m->way == AP_MIRROR_FINE ? 2 : 0;
+    double *exact = m->wx[0] + first, *from = m->wx[1] + first;
     if (m->way == AP_MIRROR_EXACT)
-        ap_synapse_product(n, p->cols, p->w + first * p->cols, sent, 0, since);
-    for (size_t i = 0; i < n; i++)
-        sum[i] = (add ? sum[i] : 0) + (m->way == AP_MIRROR_CHANGE ? 0 : since[i]);
-    if (m->way != AP_MIRROR_EXACT)
-        ap_synapse_coarse(n, m->stride, m->w + first * m->stride, m->scale + first, m->moved, sum);
+        ap_synapse_product(n, p->cols, p->w + first * p->cols, sent, 0, exact);
+    bool keep = !m->change && m->way <= AP_MIRROR_FINE;
+    if (keep)
+        memcpy(from, exact, n * sizeof *from);
+    for (size_t i = 0; !keep && i < n; i++)
+        sum[i] = (add ? sum[i] : 0) + (m->change ? 0 : from[i]);
+    for (size_t k = 0; k < digits; k++)
+        ap_synapse_coarse(n, m->stride, m->digit[k] + first * m->stride / 4, m->scale + first,
+                          k == 0 ? 1 : 1.0 / AP_SYNAPSE_BASE, m->moved, keep ? from : sum);
+    for (size_t i = 0; keep && i < n; i++)
+        sum[i] = (add ? sum[i] : 0) + from[i];
 }

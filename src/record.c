@@ -168,15 +168,27 @@ enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const stru
     return AP_OK;
 }
 
+static bool is_due(const struct ap_recorder *r, int report, double until)
+{
+    return r->taken[report] < r->wanted[report] &&
+           (double)r->taken[report] * r->c->spec->report[report].every < until;
+}
+
+bool ap_record_due(const struct ap_recorder *r, double until)
+{
+    bool due = false;
+    for (int i = 0; i < r->c->spec->n_report; i++)
+        due = due || is_due(r, i, until);
+    return due;
+}
+
 enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct ap_integrator *g)
 {
     const struct ap_spec *s = r->c->spec;
     enum ap_profile_part part = ap_profile_enter(r->rhs->profile, AP_PROFILE_RECORD);
     for (int i = 0; i < s->n_report; i++)
-        while (r->taken[i] < r->wanted[i]) {
+        while (is_due(r, i, g->t)) {
             double t = (double)r->taken[i] * s->report[i].every;
-            if (t >= g->t)
-                break;
             AP_TRY(ap_integrate_at(e, g, r->copy, t < g->t_before ? g->t_before : t, r->y));
             ap_rhs_eval(r->rhs, t, r->y, NULL);
             take_frame(r, i);

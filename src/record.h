@@ -41,6 +41,9 @@ enum ap_code ap_record_close(struct ap_err *e, struct ap_recorder *r);
 enum ap_code ap_record_begin(struct ap_err *e, struct ap_recorder *r, const struct ap_block_spec *block,
                              uint64_t k);
 
+/* Whether a sample is still to be taken before `until`. */
+bool ap_record_due(const struct ap_recorder *r, double until);
+
 /* Samples that fall into [g->t_before, g->t); evaluates the right-hand side's fields there. */
 enum ap_code ap_record_samples(struct ap_err *e, struct ap_recorder *r, struct ap_integrator *g);
 

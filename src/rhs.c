@@ -125,6 +125,20 @@ void ap_rhs_back(struct ap_rhs *r)
     copy_fields(r, false);
 }
 
+bool ap_rhs_is_at(const struct ap_rhs *r, double t, const double *y)
+{
+    if (r->c->coupled || r->act.any || fabs(r->at - t) > 1e-12 * (1 + fabs(t)))
+        return false;
+    for (int k = 0; k < r->c->n_pop; k++) {
+        const struct ap_pop *p = &r->c->pop[k];
+        for (int i = 0; i < p->n_comp && !p->clamped; i++)
+            if (p->comp[i].kind == AP_COMP_DYNAMIC &&
+                memcmp(r->v + p->comp[i].value, y + p->comp[i].state, p->n * sizeof *y) != 0)
+                return false;
+    }
+    return true;
+}
+
 /* ---- a presentation ---------------------------------------------------------------------------------------- */
 
 double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
@@ -135,9 +149,16 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
-    ap_mirror_forget(&r->mirror, -1);
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
     ap_afferent_take(&r->afferent);
+}
+
+void ap_rhs_catch_up(struct ap_rhs *r)
+{
+    for (int k = 0; k < r->factor.n; k++)
+        if (r->factor.of[k].learns)
+            ap_mirror_forget(&r->mirror, r->factor.of[k].proj);
+    ap_factor_fold(&r->factor);
 }
 
 /* What decay takes from the sums of rows [first, first + n), W r of matrices as they are. */

@@ -64,12 +64,18 @@ void ap_rhs_free(struct ap_rhs *r);
 /* Fields v, input, rate at (t, y); dy = NULL: nothing else. */
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy);
 
+/* Whether the fields are those of (t, y): of the time but for rounding, of the potentials bit by bit. */
+bool ap_rhs_is_at(const struct ap_rhs *r, double t, const double *y);
+
 /* Lays the fields aside, and takes them back: what happens in between leaves no trace. */
 void ap_rhs_keep(struct ap_rhs *r);
 void ap_rhs_back(struct ap_rhs *r);
 
 /* A presentation begins: clamp_from, clamp_to, clamp_tau and now are set; plastic [n_proj]: whose rules act at some time. */
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic);
+
+/* Matrices that learn by factors take them up. */
+void ap_rhs_catch_up(struct ap_rhs *r);
 
 /* exp(-t/tau_0) of the clamped population `pop`: how much of the old pattern is left. */
 double ap_rhs_left(const struct ap_rhs *r, int pop, double t);

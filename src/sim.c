@@ -250,10 +250,9 @@ static void reset_state(struct ap_sim *x)
 static void enter_stretch(struct ap_sim *x, const struct ap_block_spec *b, double t)
 {
     if (x->batch.n == 1) /* what acts on several copies is the beginning of learning alone */
-        ap_factor_fold(&x->rhs.factor);
+        ap_rhs_catch_up(&x->rhs);
     for (int k = 0; k < x->batch.n; k++) {
         struct ap_rhs *r = x->batch.rhs[k];
-        ap_mirror_forget(&r->mirror, -1);
         ap_intervene_set(&r->act, b, t);
         ap_intervene_hold(&r->act, x->g.y + (size_t)k * x->c->n_state);
         r->now.plastic = r->act.plastic;
@@ -273,6 +272,8 @@ static void average(struct ap_sim *x, bool adaptive)
 static enum ap_code record_samples(struct ap_err *e, struct ap_sim *x, bool needed)
 {
     for (int b = 0; b < x->batch.n; b++) {
+        if (!ap_record_due(x->copy[b], x->g.t))
+            continue;
         if (needed)
             ap_rhs_keep(x->batch.rhs[b]);
         AP_TRY(ap_record_samples(e, x->copy[b], &x->g));
@@ -340,7 +341,7 @@ static void begin(struct ap_sim *x, const struct ap_block_spec *b, uint64_t k, u
     enter_stretch(x, b, 0);
     ap_batch_begin(&x->batch, b->plastic);
     ap_profile_enter(x->rhs.profile, part);
-    ap_batch_eval(&x->batch, 0, x->g.y, NULL);
+    ap_integrate_edge(&x->g, 0);
 }
 
 /* The weights catch up; fields are those of the end, and where clamped potentials are now they go on from. */
@@ -352,7 +353,7 @@ static void end(struct ap_sim *x, const struct ap_block_spec *b)
     ap_profile_enter(x->rhs.profile, part);
     for (int copy = 0; copy < x->batch.n; copy++)
         x->batch.rhs[copy]->drifts = false; /* the weights have caught up */
-    ap_batch_eval(&x->batch, b->duration, x->g.y, NULL);
+    ap_integrate_edge(&x->g, b->duration);
     for (int copy = 0; copy < x->batch.n; copy++)
         for (int p = 0; p < c->n_pop; p++)
             if (c->pop[p].clamped)
@@ -382,7 +383,7 @@ enum ap_code ap_sim_present(struct ap_err *e, struct ap_sim *x, int program, uin
     while (x->g.t < b->duration) { /* from edge to edge of interventions */
         if (x->g.t > 0) {
             enter_stretch(x, b, x->g.t);
-            ap_batch_eval(&x->batch, x->g.t, x->g.y, NULL);
+            ap_integrate_edge(&x->g, x->g.t);
             for (int copy = 0; copy < x->batch.n; copy++)
                 ap_record_edge(x->copy[copy]);
             ap_cursor_edge(&x->cursor, x->rhs.rate);

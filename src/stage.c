@@ -89,15 +89,16 @@ void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, co
 
 void ap_stage_look(const struct ap_rhs *r, struct ap_mirror *m, bool tangent)
 {
-    static const double PART = 0.1; /* of the integrator's tolerance */
+    static const double PART = 0.03; /* of the integrator's tolerance */
     if (!r->mirror.used)
         return;
     const double *sent =
         ap_stage_sent(r, m->proj, tangent ? r->dv : r->v, tangent ? r->drate : r->rate, tangent);
+    double tolerance = r->mirror.strict ? 0 : ap_rhs_tolerance(r, m->proj, PART);
     if (tangent)
-        ap_mirror_look_change(&r->mirror, m, sent);
+        ap_mirror_look_change(&r->mirror, m, sent, tolerance);
     else
-        ap_mirror_look(&r->mirror, m, sent, ap_rhs_tolerance(r, m->proj, PART));
+        ap_mirror_look(&r->mirror, m, sent, tolerance);
 }
 
 void ap_stage_fill(size_t n, double value, double *to)

@@ -103,68 +103,139 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
     }
 }
 
-AP_CLONES void ap_synapse_coarsen(size_t rows, size_t cols, const double *restrict w, size_t stride,
-                                  int16_t *restrict to, double *restrict scale, double *restrict lost)
+/* The first `some` of `all` numbers, then zeros. */
+static inline __attribute__((always_inline)) void fill_up(size_t all, size_t some,
+                                                          const double *restrict from, double *restrict to)
 {
-    static const double MOST = 32767,
-                        TO_BITS = 0x1.8p52; /* added, it leaves the rounded integer in the low bits */
-    for (size_t i = 0; i < rows; i++, w += cols, to += stride) {
-        double largest[HALF] = {0}, off[HALF] = {0}, all = 0, rest = 0;
-        size_t whole = cols / HALF * HALF;
-        for (size_t j = 0; j < whole; j += HALF)
+    if (some >= all)
+        memcpy(to, from, all * sizeof *to); /* nearly always; its length is known to the compiler */
+    else
+        for (size_t l = 0; l < all; l++)
+            to[l] = l < some ? from[l] : 0;
+}
+
+/* Digits of a coarse copy lie in fours in one word: of COARSE columns the first quarter in the lowest bytes. Shifted up, a word is
+ * a digit of 2^-24 units and the bytes below it as its fraction, so digits are rounded with those in mind. A word costs three
+ * shifts and four conversions; whole bytes would have to be widened twice, and masked ones one by one. */
+enum { COARSE = AP_SYNAPSE_COARSE, WORDS = COARSE / 4, COARSE_ROWS = 8 };
+
+/* Rounds to what fits above `fraction`; leaves the rest in *x and what the next digit has below it in *fraction. */
+static inline __attribute__((always_inline)) uint64_t take_digit(double *x, double *fraction)
+{
+    static const double TO_BITS = 0x1.8p52; /* added, it leaves the rounded integer in the low bits */
+    double above = *x - *fraction, shifted = above + TO_BITS, digit = shifted - TO_BITS;
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    *x = above - digit;
+    *fraction = ((digit < 0 ? digit + 256 : digit) + *fraction) * 0x1p-8;
+    return bits & 0xff;
+}
+
+/* Digits of COARSE numbers, which keep what is left of them; nothing is left where a row has ended. */
+static inline __attribute__((always_inline)) void take_digits(double *restrict x, size_t wide,
+                                                              int32_t *restrict to)
+{
 #pragma omp simd
-            for (size_t l = 0; l < HALF; l++) {
-                double a = fabs(w[j + l]);
-                largest[l] = a > largest[l] ? a : largest[l];
-                off[l] += a * 0; /* NaN for what is not finite */
-            }
-        for (size_t j = whole; j < cols; j++) {
-            all = fabs(w[j]) > all ? fabs(w[j]) : all;
-            rest += w[j] * 0;
-        }
+    for (size_t l = 0; l < WORDS; l++) {
+        double fraction = 0;
+        uint64_t word = take_digit(&x[l], &fraction);
+        word |= take_digit(&x[l + WORDS], &fraction) << 8;
+        word |= take_digit(&x[l + 2 * WORDS], &fraction) << 16;
+        word |= take_digit(&x[l + 3 * WORDS], &fraction) << 24;
+        to[l] = (int32_t)(uint32_t)word;
+    }
+    for (size_t l = wide; l < COARSE; l++)
+        x[l] = 0;
+}
+
+static inline __attribute__((always_inline)) void add_left(const double *restrict x, double *restrict sum)
+{
+#pragma omp simd
+    for (size_t l = 0; l < WORDS; l++)
+        sum[l] += (x[l] + x[l + WORDS]) + (x[l + 2 * WORDS] + x[l + 3 * WORDS]);
+}
+
+static inline __attribute__((always_inline)) double sum_words(const double sum[WORDS])
+{
+    double all = 0;
+    for (size_t l = 0; l < WORDS; l++)
+        all += sum[l];
+    return all;
+}
+
+/* The largest of a row in absolute value; NaN where one is not finite. */
+static inline __attribute__((always_inline)) double largest_of(size_t cols, const double *restrict w)
+{
+    double largest[HALF] = {0}, none[HALF] = {0}, all = 0, rest = 0;
+    size_t whole = cols / HALF * HALF;
+    for (size_t j = 0; j < whole; j += HALF)
+#pragma omp simd
         for (size_t l = 0; l < HALF; l++) {
-            all = largest[l] > all ? largest[l] : all;
-            rest += off[l];
+            double a = fabs(w[j + l]);
+            largest[l] = a > largest[l] ? a : largest[l];
+            none[l] += a * 0; /* NaN for what is not finite */
         }
-        bool finite = rest == 0;
-        double inverse = finite && all > 0x1p-900 ? MOST / all : 0, unit = inverse > 0 ? all / MOST : 0;
-        memset(off, 0, sizeof off);
-        for (size_t j = 0; j < cols; j += HALF) {
-            size_t wide = cols - j < HALF ? cols - j : HALF;
-            for (size_t l = 0; l < wide; l++) {
-                double exact = w[j + l] * inverse, shifted = exact + TO_BITS;
-                int64_t bits;
-                memcpy(&bits, &shifted, sizeof bits);
-                to[j + l] = (int16_t)bits;
-                off[l] += exact - (shifted - TO_BITS);
-            }
+    for (size_t j = whole; j < cols; j++) {
+        all = fabs(w[j]) > all ? fabs(w[j]) : all;
+        rest += w[j] * 0;
+    }
+    for (size_t l = 0; l < HALF; l++) {
+        all = largest[l] > all ? largest[l] : all;
+        rest += none[l];
+    }
+    return all + rest;
+}
+
+AP_CLONES void ap_synapse_coarsen(size_t rows, size_t cols, const double *restrict w, size_t stride,
+                                  int32_t *restrict first, int32_t *restrict second, double *restrict scale,
+                                  double *restrict lost_first, double *restrict lost)
+{
+    static const double MOST = 127, BASE = AP_SYNAPSE_BASE;
+    for (size_t i = 0; i < rows; i++, w += cols, first += stride / 4, second += stride / 4) {
+        double largest = largest_of(cols, w), left_first[WORDS] = {0}, left[WORDS] = {0}, x[COARSE] = {0};
+        double inverse = largest > 0x1p-900 ? MOST / largest : 0, unit = inverse > 0 ? largest / MOST : 0;
+        for (size_t j = 0; j < cols; j += COARSE) {
+            size_t wide = cols - j < COARSE ? cols - j : COARSE;
+            fill_up(COARSE, wide, w + j, x);
+#pragma omp simd
+            for (size_t l = 0; l < COARSE; l++)
+                x[l] *= inverse;
+            take_digits(x, wide, first + j / 4);
+            add_left(x, left_first);
+#pragma omp simd
+            for (size_t l = 0; l < COARSE; l++)
+                x[l] *= BASE;
+            take_digits(x, wide, second + j / 4);
+            add_left(x, left);
         }
-        memset(to + cols, 0, (stride - cols) * sizeof *to);
-        rest = 0;
-        for (size_t l = 0; l < HALF; l++)
-            rest += off[l];
-        scale[i] = finite ? unit : (double)NAN;
-        lost[i] = unit * rest;
+        scale[i] = largest < HUGE_VAL ? unit : (double)NAN;
+        lost_first[i] = unit * sum_words(left_first);
+        lost[i] = unit / BASE * sum_words(left);
     }
 }
 
 /* As rows_product, in single precision. */
-enum { COARSE = AP_SYNAPSE_COARSE, COARSE_ROWS = 8 };
 static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_t stride,
-                                                              const int16_t *restrict w,
+                                                              const int32_t *restrict w,
                                                               const float *restrict x, float sum[COARSE_ROWS])
 {
-    float s[COARSE_ROWS][COARSE];
+    float s[COARSE_ROWS][WORDS];
     for (size_t r = 0; r < rows; r++)
 #pragma omp simd
-        for (size_t l = 0; l < COARSE; l++)
-            s[r][l] = (float)w[r * stride + l] * x[l];
-    for (size_t j = COARSE; j < stride; j += COARSE)
+        for (size_t l = 0; l < WORDS; l++)
+            s[r][l] = 0;
+    for (size_t j = 0; j < stride; j += COARSE)
+#pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++)
 #pragma omp simd
-            for (size_t l = 0; l < COARSE; l++)
-                s[r][l] = fmaf((float)w[r * stride + j + l], x[j + l], s[r][l]);
-    for (size_t half = COARSE / 2; half > 2; half /= 2)
+            for (size_t l = 0; l < WORDS; l++) {
+                uint32_t word = (uint32_t)w[(r * stride + j) / 4 + l];
+                float a = fmaf((float)(int32_t)(word << 24), x[j + l], s[r][l]);
+                a = fmaf((float)(int32_t)(word << 16), x[j + WORDS + l], a);
+                a = fmaf((float)(int32_t)(word << 8), x[j + 2 * WORDS + l], a);
+                s[r][l] = fmaf((float)(int32_t)word, x[j + 3 * WORDS + l], a);
+            }
+    for (size_t half = WORDS / 2; half > 2; half /= 2)
         for (size_t r = 0; r < rows; r++)
 #pragma omp simd
             for (size_t l = 0; l < half; l++)
@@ -173,18 +244,19 @@ static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_
         sum[r] = (s[r][0] + s[r][2]) + (s[r][1] + s[r][3]);
 }
 
-AP_CLONES void ap_synapse_coarse(size_t rows, size_t stride, const int16_t *restrict w,
-                                 const double *restrict scale, const float *restrict x, double *restrict out)
+AP_CLONES void ap_synapse_coarse(size_t rows, size_t stride, const int32_t *restrict w,
+                                 const double *restrict scale, double unit, const float *restrict x,
+                                 double *restrict out)
 {
     for (size_t i = 0; i < rows; i += COARSE_ROWS) {
         size_t n = rows - i < COARSE_ROWS ? rows - i : COARSE_ROWS;
         float sum[COARSE_ROWS];
         if (n == COARSE_ROWS)
-            coarse_rows(COARSE_ROWS, stride, w + i * stride, x, sum);
+            coarse_rows(COARSE_ROWS, stride, w + i * stride / 4, x, sum);
         else
-            coarse_rows(n, stride, w + i * stride, x, sum);
+            coarse_rows(n, stride, w + i * stride / 4, x, sum);
         for (size_t r = 0; r < n; r++)
-            out[i + r] = fma(scale[i + r], (double)sum[r], out[i + r]);
+            out[i + r] = fma(scale[i + r], 0x1p-24 * unit * (double)sum[r], out[i + r]);
     }
 }
 
@@ -305,9 +377,15 @@ AP_CLONES void ap_synapse_fold(size_t rows, size_t cols, double *restrict w, dou
 AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *restrict v,
                                   const double *restrict c, double *restrict out)
 {
-    for (size_t k = 0; k < count; k++)
+    size_t k = 0;
+    for (; k + 4 <= count; k += 4, v += 4 * stride) /* so many at a time out is read and written once */
+        for (size_t i = 0; i < n; i++) {
+            double sum = fma(c[k + 1], v[stride + i], fma(c[k], v[i], out[i]));
+            out[i] = fma(c[k + 3], v[3 * stride + i], fma(c[k + 2], v[2 * stride + i], sum));
+        }
+    for (; k < count; k++, v += stride)
         for (size_t i = 0; i < n; i++)
-            out[i] = fma(c[k], v[k * stride + i], out[i]);
+            out[i] = fma(c[k], v[i], out[i]);
 }
 
 /* A tile of a product of matrices, in registers: sum[r * pitch + l], from zero or going on, takes up
@@ -378,17 +456,6 @@ AP_CLONES void ap_synapse_batch(size_t rows, size_t cols, const double *restrict
  * the cache while tiles of the matrices pass once. */
 enum { CHUNK = 128, FOLD_ROWS = 64 };
 
-/* The first `some` of `all` numbers, then zeros. */
-static inline __attribute__((always_inline)) void fill_up(size_t all, size_t some,
-                                                          const double *restrict from, double *restrict to)
-{
-    if (some >= all)
-        memcpy(to, from, all * sizeof *to); /* nearly always; its length is known to the compiler */
-    else
-        for (size_t l = 0; l < all; l++)
-            to[l] = l < some ? from[l] : 0;
-}
-
 /* c[k][r] = of[k] * post of row i + r at k; zeros below the last of `high` rows. */
 static inline __attribute__((always_inline)) void scale_post(const struct ap_synapse_factors *f,
                                                              const double *restrict of, size_t i, size_t high,
@@ -413,14 +480,11 @@ rank_tile(size_t n, double c[CHUNK][TILE_ROWS], double x[CHUNK][TILE], double su
 
 /* Asks for a tile of the matrices while its sums are made. */
 static inline __attribute__((always_inline)) void rank_fetch(size_t high, size_t wide, size_t cols,
-                                                             const double *w, const double *d)
+                                                             const double *w)
 {
     for (size_t r = 0; r < high; r++)
-        for (size_t l = 0; l < wide; l += 64 / sizeof *w) {
+        for (size_t l = 0; l < wide; l += 64 / sizeof *w)
             __builtin_prefetch(w + r * cols + l, 1);
-            if (d)
-                __builtin_prefetch(d + r * cols + l, 1);
-        }
 }
 
 /* One row of a tile. */
@@ -461,10 +525,12 @@ static inline __attribute__((always_inline)) void rank_chunk(size_t rows, size_t
                 fill_up(TILE, wide, f->pre + k * cols + j, x[k]);
             for (size_t i = first, t = 0; i < last; i += TILE_ROWS, t++) {
                 size_t high = last - i < TILE_ROWS ? last - i : TILE_ROWS, at = i * cols + j;
-                rank_fetch(high, wide, cols, w + at, d ? d + at : NULL);
+                rank_fetch(high, wide, cols, w + at);
                 rank_tile(f->n, a[t], x, sw);
-                if (d)
+                if (d) {
+                    rank_fetch(high, wide, cols, d + at);
                     rank_tile(f->n, b[t], x, sd);
+                }
                 for (size_t r = 0; r < high; r++)
                     if (wide == TILE)
                         rank_row(f, TILE, w + at + r * cols, d ? d + at + r * cols : NULL, sw[r], sd[r]);

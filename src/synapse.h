@@ -21,15 +21,16 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 void ap_synapse_batch(size_t rows, size_t cols, const double *w, size_t stride, const double *x, int add,
                       double *out);
 
-/* A matrix in 16 bits, see mirror.h: to[i][j] = w[i][j] / scale[i], rounded to nearest; the largest of a row is 32767. Row i is
- * to + i * stride, columns from cols to stride become 0; lost[i] is the sum of what was rounded away. A row with a number that is
- * not finite has the scale NaN. */
-enum { AP_SYNAPSE_COARSE = 32 }; /* stride is a multiple of this */
-void ap_synapse_coarsen(size_t rows, size_t cols, const double *w, size_t stride, int16_t *to, double *scale,
-                        double *lost);
-/* out[i] += scale[i] * sum_j w[i][j] x[j], i < rows, the sum in single precision: 32 lanes by fma that fold by halves. */
-void ap_synapse_coarse(size_t rows, size_t stride, const int16_t *w, const double *scale, const float *x,
-                       double *out);
+/* A matrix in two digits of 8 bits, see mirror.h: w[i][j] / scale[i] is the first digit and 1 / AP_SYNAPSE_BASE of the second, each
+ * rounded to nearest; the largest of a row is 127. Row i is at i * stride / 4 of both; columns from cols to stride become 0; lost_first[i] is
+ * the sum of what the first leaves, lost[i] of what both do. A row with a number that is not finite has the scale NaN. */
+enum { AP_SYNAPSE_COARSE = 64, AP_SYNAPSE_BASE = 254 }; /* stride is a multiple of the first */
+void ap_synapse_coarsen(size_t rows, size_t cols, const double *w, size_t stride, int32_t *first,
+                        int32_t *second, double *scale, double *lost_first, double *lost);
+/* out[i] += scale[i] * unit * sum_j w[i][j] x[j], i < rows, the sum of digits in single precision: 16 lanes by fma that fold by
+ * halves. */
+void ap_synapse_coarse(size_t rows, size_t stride, const int32_t *w, const double *scale, double unit,
+                       const float *x, double *out);
 
 /* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
  *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T

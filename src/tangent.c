@@ -18,7 +18,7 @@ void ap_tangent_linearise(struct ap_rhs *r, double t, const double *y)
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     if (ap_stage_coupled(r)) /* changes of the weights meet the rates and signals of this point */
         ap_rhs_eval(r, t, y, NULL);
-    else {
+    else if (!ap_rhs_is_at(r, t, y)) { /* Newton's iteration has nearly always just been here */
         double decay[AP_SPEC_POPS];
         ap_stage_bind(r, y);
         ap_stage_decay(r, t, decay);

@@ -163,10 +163,10 @@ static void gemv(const struct problem *p)
               1);
 }
 
-/* left += M right, M in 16 bits; right are floats. */
+/* left += M right, M the first digits of a matrix; right are floats. */
 static void coarse(const struct problem *p)
 {
-    ap_synapse_coarse(p->rows, p->cols, (const int16_t *)p->w, p->d, (const float *)p->right, p->left);
+    ap_synapse_coarse(p->rows, p->cols, (const int32_t *)p->w, p->d, 1, (const float *)p->right, p->left);
 }
 
 /* The same for n vectors side by side. */
@@ -213,7 +213,7 @@ static void step(const struct problem *p)
 }
 
 static const struct kernel PRODUCT = {"product", "apical, one column", 0, 1, product, gemv},
-                           COARSE = {"coarse", "apical, 16 bits", 0, 4, coarse, NULL},
+                           COARSE = {"coarse", "apical, 8 bits", 0, 8, coarse, NULL},
                            BATCH = {"batch", "apical, side by side", 0, 1, batch, gemm},
                            FOLD = {"fold", "apical, at once", 1, 1, fold, gemm_twice},
                            STEP = {"step", "apical, in place", 1, 1, step, NULL};

@@ -117,22 +117,28 @@ static void test_roundings(void **state)
     struct ap_mirror *m = mirror_of(&h, "forward2");
     struct ap_proj *p = &h.x.c->proj[m->proj];
     double x[COLS], zero[COLS] = {0};
-    for (int alike = 0; alike < 2; alike++) {
+    const double unit[] = {1.0 / 127, 1.0 / 127 / AP_SYNAPSE_BASE};
+    for (int k = 0; k < 4; k++) {
+        int alike = k / 2, digits = k % 2;
         for (size_t i = 0; alike && i < ROWS * COLS; i++)
-            p->w[i] = i % COLS == 0 ? 1 : 16384.4 / 32767;
+            p->w[i] = i % COLS == 0 ? 1 : (53 + 181.8 / AP_SYNAPSE_BASE) / 127;
         ap_mirror_forget(&h.x.rhs.mirror, -1);
         off(&h, m, zero, 0); /* from here on: changes */
+        assert_int_equal(m->way, AP_MIRROR_EXACT);
         double square = 0, length = 0;
         for (uint64_t ask = 0; ask < 20; ask++) {
-            for (uint64_t j = 0; j < COLS; j++)
-                x[j] = alike ? 1 : draw(1000 * ask + j);
-            square += pow(off(&h, m, x, HUGE_VAL), 2) / 20;
-            for (int j = 0; j < COLS; j++)
-                length += x[j] * x[j] / 20;
+            double size = 0;
+            for (uint64_t j = 0; j < COLS; j++) {
+                x[j] = alike ? (ask % 2 ? 1 : -1) : draw(1000 * ask + j);
+                size += x[j] * x[j];
+            }
+            square += pow(off(&h, m, x, digits ? m->off[0] * sqrt(size) : HUGE_VAL), 2) / 20;
+            assert_int_equal(m->way, digits ? AP_MIRROR_FINE : AP_MIRROR_ROUGH);
+            length += size / 20;
         }
-        double ratio = sqrt(square / length) / m->off;
+        double ratio = sqrt(square / length) / m->off[digits];
         assert_true(ratio > 0.8 && ratio < 1.2);
-        assert_true(alike ? m->off > 3 * 0.289 / 32767 : m->off < 0.3 / 32767);
+        assert_true(alike ? m->off[digits] > 3 * 0.289 * unit[digits] : m->off[digits] < 0.3 * unit[digits]);
     }
     harness_close(&h);
 }
@@ -149,10 +155,13 @@ static void test_changes(void **state)
     for (uint64_t j = 0; j < COLS; j++)
         x[j] = 1e-3 * draw(j);
     ap_synapse_product(ROWS, COLS, p->w, x, 0, matrix);
-    ap_mirror_look_change(&h.x.rhs.mirror, m, x);
-    take(&h, m, x, sum);
-    for (int i = 0; i < ROWS; i++)
-        assert_true(fabs(sum[i] - matrix[i]) < 1e-3 * 2e-3 && sum[i] != matrix[i]);
+    for (int fine = 0; fine < 2; fine++) {
+        ap_mirror_look_change(&h.x.rhs.mirror, m, x, fine ? 1e-5 : 1e-3);
+        assert_int_equal(m->way, fine ? AP_MIRROR_FINE : AP_MIRROR_ROUGH);
+        take(&h, m, x, sum);
+        for (int i = 0; i < ROWS; i++)
+            assert_true(fabs(sum[i] - matrix[i]) < (fine ? 1e-3 * 2e-3 : 1e-4) && sum[i] != matrix[i]);
+    }
     assert_true(off(&h, m, x, 1e-3) < 1e-15);
     for (uint64_t i = 0; i < ROWS * COLS; i++)
         p->w[i] = draw(i + 90000);
@@ -167,7 +176,7 @@ static void test_changes(void **state)
     for (int k = 0; k < 3; k++) {
         p->w[3 * COLS + 5] = BAD[k];
         ap_mirror_forget(&h.x.rhs.mirror, -1);
-        ap_mirror_look_change(&h.x.rhs.mirror, m, x);
+        ap_mirror_look_change(&h.x.rhs.mirror, m, x, 1e-3);
         take(&h, m, x, sum);
         assert_true(isnan(sum[3]) && isfinite(sum[2]) && isfinite(sum[4]));
     }
@@ -194,8 +203,8 @@ static double apart(const struct harness *a, const struct harness *b)
     return worst;
 }
 
-/* What is recorded asks the matrices, so recording leaves the run as it is; and coarse copies move the end of a run by a small
- * part of its error, whatever the tolerance. */
+/* What is recorded asks the matrices, so recording leaves the run as it is; and with coarse copies the end of a run is as near to
+ * that of a much finer one as without, whatever the tolerance. */
 static void test_run(void **state)
 {
     (void)state;
@@ -214,7 +223,7 @@ static void test_run(void **state)
         }
         const struct ap_hash a = ap_sim_digest(&h[0].x), b = ap_sim_digest(&h[1].x);
         assert_memory_equal(&a, &b, sizeof a);
-        assert_true(apart(&h[0], &h[2]) > 0 && apart(&h[0], &h[2]) < 0.2 * apart(&h[2], &fine));
+        assert_true(apart(&h[0], &h[2]) > 0 && apart(&h[0], &fine) < 1.2 * apart(&h[2], &fine));
         for (int k = 0; k < 3; k++)
             harness_close(&h[k]);
     }

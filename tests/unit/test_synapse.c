@@ -66,14 +66,23 @@ static void test_the_product_of_long_rows_and_of_zeros(void **unused)
     free(w), free(x);
 }
 
-/* 16 bits: half a unit off at most, the largest of a row is 32767 of them; what was rounded away; rows that are zero, too small
- * to be scaled, or not finite; and the product by its definition. */
+/* Digit j of a row of words, with what lies below it in its word as a fraction. */
+static double digit_at(const int32_t *row, size_t j)
+{
+    enum { WORDS = AP_SYNAPSE_COARSE / 4 };
+    size_t group = j / AP_SYNAPSE_COARSE, byte = j % AP_SYNAPSE_COARSE / WORDS;
+    uint32_t word = (uint32_t)row[group * WORDS + j % WORDS];
+    return (double)(int32_t)(word << (24 - 8 * byte)) * 0x1p-24;
+}
+
+/* Two digits: each half a unit off at most, the largest of a row is 127 of the first; what was rounded away; rows that are zero, too
+ * small to be scaled, or not finite; and the product by its definition. */
 static void test_coarse_matrices(void **unused)
 {
     (void)unused;
     enum { ROWS = 19, MOST = 101, STRIDE = 128 };
-    static double w[ROWS * MOST], scale[ROWS], lost[ROWS], fast[ROWS], slow[ROWS];
-    static int16_t to[ROWS * STRIDE];
+    static double w[ROWS * MOST], scale[ROWS], left[2][ROWS], fast[ROWS], slow[ROWS];
+    static int32_t to[2][ROWS * STRIDE / 4];
     static float x[STRIDE];
     for (size_t cols = 1; cols <= MOST; cols += 5) {
         size_t stride = (cols + AP_SYNAPSE_COARSE - 1) / AP_SYNAPSE_COARSE * AP_SYNAPSE_COARSE;
@@ -84,40 +93,42 @@ static void test_coarse_matrices(void **unused)
         for (size_t j = 0; j < cols; j++)
             w[4 * cols + j] *= 1e-300;
         memset(to, 1, sizeof to);
-        ap_synapse_coarsen(ROWS, cols, w, stride, to, scale, lost);
+        ap_synapse_coarsen(ROWS, cols, w, stride, to[0], to[1], scale, left[0], left[1]);
         assert_true(scale[1] == 0 && isnan(scale[2]) && isnan(scale[3]) && scale[4] == 0);
         for (size_t i = 0; i < ROWS; i++) {
-            int largest = 0;
-            double sum = 0;
+            double largest = 0, sum[2] = {0};
             for (size_t j = 0; j < stride; j++) {
-                int q = to[i * stride + j];
-                largest = abs(q) > largest ? abs(q) : largest;
-                if (j >= cols)
-                    assert_int_equal(q, 0);
-                else if (i >= 5) {
-                    double off = w[i * cols + j] - scale[i] * q;
-                    assert_true(fabs(off) <= 0.5000001 * scale[i]);
-                    sum += off;
-                }
+                double first = digit_at(to[0] + i * stride / 4, j),
+                       second = digit_at(to[1] + i * stride / 4, j);
+                largest = fabs(first) > largest ? fabs(first) : largest;
+                if (i < 5)
+                    continue;
+                double off = (j < cols ? w[i * cols + j] : 0) - scale[i] * first;
+                double still = off - scale[i] / AP_SYNAPSE_BASE * second;
+                assert_true(fabs(off) <= 0.500001 * scale[i]);
+                assert_true(j >= cols || fabs(still) <= 0.500001 * scale[i] / AP_SYNAPSE_BASE);
+                sum[0] += j < cols ? off : 0;
+                sum[1] += j < cols ? still : 0;
             }
-            assert_true(i < 5 || (largest == 32767 && fabs(sum - lost[i]) < 1e-14));
+            assert_true(i < 5 || (largest > 126.4 && largest < 127.6));
+            for (int k = 0; i >= 5 && k < 2; k++)
+                assert_true(fabs(sum[k] - left[k][i]) < 1e-13);
         }
         for (size_t j = 0; j < STRIDE; j++)
             x[j] = j < cols ? (float)uniform() : 0;
         fill(fast, ROWS);
         memcpy(slow, fast, sizeof fast);
-        ap_synapse_coarse(ROWS, stride, to, scale, x, fast);
+        ap_synapse_coarse(ROWS, stride, to[1], scale, 0.25, x, fast);
         for (size_t i = 0; i < ROWS; i++) {
-            float lane[AP_SYNAPSE_COARSE];
-            for (size_t l = 0; l < AP_SYNAPSE_COARSE; l++)
-                lane[l] = (float)to[i * stride + l] * x[l];
-            for (size_t j = AP_SYNAPSE_COARSE; j < stride; j++)
-                lane[j % AP_SYNAPSE_COARSE] =
-                    fmaf((float)to[i * stride + j], x[j], lane[j % AP_SYNAPSE_COARSE]);
-            for (size_t half = AP_SYNAPSE_COARSE / 2; half > 0; half /= 2)
+            enum { LANES = AP_SYNAPSE_COARSE / 4 };
+            float lane[LANES] = {0};
+            for (size_t j = 0; j < stride; j++)
+                lane[j % LANES] =
+                    fmaf((float)(0x1p24 * digit_at(to[1] + i * stride / 4, j)), x[j], lane[j % LANES]);
+            for (size_t half = LANES / 2; half > 0; half /= 2)
                 for (size_t l = 0; l < half; l++)
                     lane[l] += lane[l + half];
-            slow[i] = fma(scale[i], (double)lane[0], slow[i]);
+            slow[i] = fma(scale[i], 0x1p-24 * 0.25 * (double)lane[0], slow[i]);
             assert_true(slow[i] == fast[i] || (isnan(slow[i]) && isnan(fast[i])));
         }
     }

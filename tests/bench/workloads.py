@@ -189,6 +189,7 @@ COARSEST = ("integrator.newton=hierarchy", "integrator.rtol=2e-2", "integrator.a
 # settings, threads, patterns at once
 APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1, 1),
           "apical hierarchy, rtol 2e-2": (COARSEST, 1, 1),
+          "apical hierarchy, rtol 2e-2, steps of 4 ms at most": ((*COARSEST, "integrator.max-step=4 ms"), 1, 1),
           "apical hierarchy, rtol 8e-3": (COARSER, 1, 1),
           "apical hierarchy, rtol 5e-3": (COARSE, 1, 1),
           "apical hierarchy, rtol 3e-3": (PASS, 1, 1),

@@ -12,6 +12,7 @@
 #include "stage.h"
 #include "tangent.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { ROWS = 64, TOGETHER = 8 }; /* rows of a piece; copies whose changes are folded at once */
@@ -402,6 +403,7 @@ void ap_batch_begin(struct ap_batch *x, const bool *plastic)
     for (int b = 0; b < x->n; b++) {
         struct ap_rhs *r = x->rhs[b];
         r->drifts = false;
+        r->at = (double)NAN;
         ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
     }
     take_afferents(x);

@@ -228,7 +228,7 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
 bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y)
 {
     const struct ap_rhs *r = h->rhs;
-    if (h->evaluations != r->evaluations || fabs(r->at - t) > 1e-12 * (1 + fabs(t)) || r->act.any)
+    if (h->evaluations != r->evaluations || !(fabs(r->at - t) <= 1e-12 * (1 + fabs(t))) || r->act.any)
         return false;
     for (int o = 0; o < h->n; o++) {
         const struct ap_pop *p = &r->c->pop[h->order[o]];

@@ -59,9 +59,9 @@ void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
         return NULL;
     }
     size_t unit = bytes >= LARGE ? LARGE : LINE,
-           rounded = bytes > 0 ? (bytes + unit - 1) / unit * unit : unit;
-    void *block = told_to_fail() ? NULL : aligned_alloc(unit, rounded);
-    if (!block) {
+           rounded = bytes > 0 ? (bytes + LINE - 1) / LINE * LINE : LINE;
+    void *block = NULL;
+    if (told_to_fail() || posix_memalign(&block, unit, rounded) != 0) {
         ap_err_add(e, AP_EMEMORY, NULL, "`apical check --dry-run` shows how much a circuit needs",
                    "no memory for %s (%zu bytes)", what, bytes);
         return NULL;

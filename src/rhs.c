@@ -123,11 +123,12 @@ void ap_rhs_keep(struct ap_rhs *r)
 void ap_rhs_back(struct ap_rhs *r)
 {
     copy_fields(r, false);
+    r->at = (double)NAN; /* nobody looks there again */
 }
 
 bool ap_rhs_is_at(const struct ap_rhs *r, double t, const double *y)
 {
-    if (r->c->coupled || r->act.any || fabs(r->at - t) > 1e-12 * (1 + fabs(t)))
+    if (r->c->coupled || r->act.any || !(fabs(r->at - t) <= 1e-12 * (1 + fabs(t))))
         return false;
     for (int k = 0; k < r->c->n_pop; k++) {
         const struct ap_pop *p = &r->c->pop[k];
@@ -149,6 +150,7 @@ double ap_rhs_left(const struct ap_rhs *r, int pop, double t)
 void ap_rhs_begin(struct ap_rhs *r, const bool *plastic)
 {
     r->drifts = false;
+    r->at = (double)NAN; /* another pattern: rates at the same time and state are others */
     ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
     ap_afferent_take(&r->afferent);
 }

@@ -79,6 +79,12 @@ static void test_which(void **state)
     assert_non_null(mirror_of(&h, "feedback1"));
     assert_null(mirror_of(&h, "forward2"));
     harness_close(&h);
+    const char *both[] = {
+        flat[0], "schedule.a.batch=3"}; /* its presentations one by one change it in place all the same */
+    open_with(&h, "1e-4", both, 2);
+    assert_non_null(h.x.rhs.factor.by_proj[ap_spec_projection(h.s, "forward2")]);
+    assert_null(mirror_of(&h, "forward2"));
+    harness_close(&h);
 }
 
 /* Sums are exact when first asked for and after a long way, and off by less than allowed in between. */
@@ -139,6 +145,35 @@ static void test_roundings(void **state)
         double ratio = sqrt(square / length) / m->off[digits];
         assert_true(ratio > 0.8 && ratio < 1.2);
         assert_true(alike ? m->off[digits] > 3 * 0.289 * unit[digits] : m->off[digits] < 0.3 * unit[digits]);
+    }
+    harness_close(&h);
+}
+
+/* Where nothing has moved since an exact sum it is that sum, bit by bit; where none may be off, nothing else goes on from it. */
+static void test_still(void **state)
+{
+    (void)state;
+    struct harness h;
+    open_with(&h, "1e-4", NULL, 0);
+    struct ap_mirror *m = mirror_of(&h, "forward2");
+    double x[COLS], sum[ROWS], matrix[ROWS];
+    const double *w = h.x.c->proj[m->proj].w;
+    for (uint64_t j = 0; j < COLS; j++)
+        x[j] = draw(j);
+    static const struct {
+        double move, tolerance;
+        int way;
+    } ASK[] = {{0, 0, AP_MIRROR_EXACT},      {0, 0, AP_MIRROR_STILL},       {1e-12, 0, AP_MIRROR_EXACT},
+               {0, 1, AP_MIRROR_STILL},      {1e-3, 1e-3, AP_MIRROR_ROUGH}, {0, 0, AP_MIRROR_EXACT},
+               {1e-3, 2e-7, AP_MIRROR_FINE}, {0, 2e-7, AP_MIRROR_STILL},    {0, 0, AP_MIRROR_EXACT}};
+    for (size_t k = 0; k < sizeof ASK / sizeof *ASK; k++) {
+        x[3] += ASK[k].move;
+        ap_mirror_look(&h.x.rhs.mirror, m, x, ASK[k].tolerance);
+        assert_int_equal(m->way, ASK[k].way);
+        take(&h, m, x, sum);
+        ap_synapse_product(ROWS, COLS, w, x, 0, matrix);
+        if (ASK[k].tolerance == 0) /* the rows that nothing was added to */
+            assert_memory_equal(sum, matrix, 50 * sizeof *sum);
     }
     harness_close(&h);
 }
@@ -233,8 +268,8 @@ static void test_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_which),   cmocka_unit_test(test_tolerance), cmocka_unit_test(test_roundings),
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_run),
+        cmocka_unit_test(test_which), cmocka_unit_test(test_tolerance), cmocka_unit_test(test_roundings),
+        cmocka_unit_test(test_still), cmocka_unit_test(test_changes),   cmocka_unit_test(test_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

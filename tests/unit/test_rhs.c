@@ -310,9 +310,45 @@ static void test_forms_of_nudging_agree(void **state)
     }
 }
 
+/* Fields know where they are: until another pattern comes, or the state is another by a bit. */
+static void test_where_fields_are(void **state)
+{
+    (void)state;
+    static const char *const WEIGHTS[] = {"integrator.weights=held", "integrator.weights=coupled"};
+    for (int coupled = 0; coupled < 2; coupled++) {
+        struct harness h;
+        harness_open_file(&h, CIRCUITS[0], &WEIGHTS[coupled], 1);
+        struct ap_rhs *r = &h.x.rhs;
+        double *y = h.x.g.y;
+        for (uint64_t i = 0; i < h.x.c->n_state; i++)
+            y[i] = draw(i);
+        r->now.plastic = h.s->block[0].plastic;
+        ap_rhs_begin(r, r->now.plastic);
+        assert_false(ap_rhs_is_at(r, 0, y));
+        ap_rhs_eval(r, 3, y, NULL);
+        assert_int_equal(ap_rhs_is_at(r, 3, y), !coupled); /* weights in the state are not compared */
+        assert_int_equal(ap_rhs_is_at(r, 3 * (1 + 0x1p-52), y), !coupled);
+        assert_false(ap_rhs_is_at(r, 3.001, y));
+        for (size_t i = 0; i < h.x.c->n_membrane; i++) {
+            double was = y[i];
+            y[i] = nextafter(was, 2);
+            assert_false(ap_rhs_is_at(r, 3, y));
+            y[i] = was;
+        }
+        ap_rhs_keep(r);
+        ap_rhs_back(r);
+        assert_false(ap_rhs_is_at(r, 3, y));
+        ap_rhs_eval(r, 3, y, NULL);
+        ap_rhs_begin(r, r->now.plastic);
+        assert_false(ap_rhs_is_at(r, 3, y));
+        harness_close(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_where_fields_are),
         cmocka_unit_test(test_published_equations),
         cmocka_unit_test(test_published_equations_with_rule_10),
         cmocka_unit_test(test_forms_of_nudging_agree),

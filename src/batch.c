@@ -514,13 +514,13 @@ static void fold(struct ap_batch *x)
     for (int k = 0; k < x->rhs[0]->afferent.n; k++)
         if (x->rhs[0]->afferent.of[k].learns)
             fold_afferent(x, k);
+    ap_mirror_forget(&x->rhs[0]->mirror, -1);
 }
 
 /* A store is full: all copies go on from the mean. */
 static void renew(struct ap_batch *x)
 {
     fold(x);
-    ap_mirror_forget(&x->rhs[0]->mirror, -1);
     for (int b = 0; b < x->n; b++) {
         struct ap_rhs *r = x->rhs[b];
         for (int k = 0; k < r->factor.n; k++)

@@ -1,4 +1,4 @@
-/* mirror.c: matrices in 16 bits, beside the ones in 64.
+/* mirror.c: matrices in two digits of 8 bits, beside the ones in 64 bits.
  *
  * In:   what is sent, how far off a sum may be.
  * Out:  weighted sums.
@@ -141,9 +141,9 @@ void ap_mirror_look(const struct ap_mirrors *x, struct ap_mirror *m, const doubl
     make(m, p);
     m->change = false;
     m->way = AP_MIRROR_ROUGH;
-    double way = m->known ? move(m, p->cols, sent, m->x[1]) : 0;
-    if (m->known && SAFETY * hypot(m->off[1] * m->far, m->off[0] * way) <= tolerance) {
-        m->way = way == 0 ? AP_MIRROR_STILL : AP_MIRROR_ROUGH;
+    double length = m->known ? move(m, p->cols, sent, m->x[1]) : 0;
+    if (m->known && SAFETY * hypot(m->off[1] * m->far, m->off[0] * length) <= tolerance) {
+        m->way = length == 0 ? AP_MIRROR_STILL : AP_MIRROR_ROUGH;
         return;
     }
     m->far = m->known ? move(m, p->cols, sent, m->x[0]) : 0;

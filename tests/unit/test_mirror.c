@@ -238,6 +238,36 @@ static double apart(const struct harness *a, const struct harness *b)
     return worst;
 }
 
+/* However a matrix was changed, its copy is not used again: from one presentation to the next, and after some side by side. */
+static void test_learning_makes_copies_anew(void **state)
+{
+    (void)state;
+    const char *sets[] = {"schedule=[{name: one, presentations: 2, duration: 10 ms}, {name: three, "
+                          "presentations: 3, duration: 10 ms, "
+                          "batch: 3}, {name: last, presentations: 1, duration: 10 ms}]"};
+    struct harness h, without;
+    open_with(&h, "1e-3", sets, 1);
+    open_with(&without, "1e-3", sets, 1);
+    without_mirrors(&without);
+    struct ap_mirror *m = mirror_of(&h, "forward2"), *fixed = mirror_of(&h, "feedback1");
+    double sum[ROWS], matrix[ROWS];
+    static const int BLOCK[] = {0, 0, 1, 2}, AT[] = {0, 1, 0, 0};
+    for (int k = 0; k < 4; k++) {
+        assert_int_equal(ap_sim_present(h.e, &h.x, BLOCK[k], (uint64_t)AT[k]), AP_OK);
+        assert_int_equal(ap_sim_present(without.e, &without.x, BLOCK[k], (uint64_t)AT[k]), AP_OK);
+        assert_int_equal(m->made, BLOCK[k] != 1);
+        assert_true(fixed->made);
+        const double *x = h.x.rhs.rate + h.x.c->pop[h.x.c->proj[m->proj].pre].rate;
+        ap_mirror_look(&h.x.rhs.mirror, m, x, 0);
+        take(&h, m, x, sum);
+        ap_synapse_product(ROWS, COLS, h.x.c->proj[m->proj].w, x, 0, matrix);
+        assert_memory_equal(sum, matrix, 50 * sizeof *sum);
+    }
+    assert_true(apart(&h, &without) < 2e-3);
+    harness_close(&h);
+    harness_close(&without);
+}
+
 /* What is recorded asks the matrices, so recording leaves the run as it is; and with coarse copies the end of a run is as near to
  * that of a much finer one as without, whatever the tolerance. */
 static void test_run(void **state)
@@ -268,8 +298,13 @@ static void test_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_which), cmocka_unit_test(test_tolerance), cmocka_unit_test(test_roundings),
-        cmocka_unit_test(test_still), cmocka_unit_test(test_changes),   cmocka_unit_test(test_run),
+        cmocka_unit_test(test_which),
+        cmocka_unit_test(test_tolerance),
+        cmocka_unit_test(test_roundings),
+        cmocka_unit_test(test_still),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_learning_makes_copies_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

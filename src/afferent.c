@@ -10,6 +10,7 @@
  * Never: approximates; what it leaves out is work, not terms.
  * Test: tests/unit/test_afferent.c */
 #include "afferent.h"
+#include "mathx.h"
 #include "signal.h"
 
 #include <math.h>
@@ -140,8 +141,8 @@ void ap_afferent_learn(struct ap_afferent *f)
     f->before = 0;
 }
 
-void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k, const double *post0,
-                      double e0, const double *post1, double e1)
+AP_CLONES void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k,
+                                const double *post0, double e0, const double *post1, double e1)
 {
     size_t rows = (size_t)(f->q - f->p);
     double part[3];
@@ -168,8 +169,8 @@ void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_f
     f->before = h;
 }
 
-void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f, double e,
-                       const double *post, size_t first, size_t last, double *out)
+AP_CLONES void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f, double e,
+                                 const double *post, size_t first, size_t last, double *out)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     for (size_t i = first; i < last; i++) {

@@ -10,6 +10,7 @@
  * Never: is used where a matrix is read in the midst of a presentation.
  * Test: tests/unit/test_factor.c */
 #include "factor.h"
+#include "mathx.h"
 
 #include <math.h>
 #include <string.h>
@@ -165,8 +166,8 @@ void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, c
     }
 }
 
-void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
-                   double *sum)
+AP_CLONES void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
+                             double *sum)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     for (size_t i = first; i < last; i++)

@@ -9,6 +9,7 @@
  * Never: is used with coupled weights.
  * Test: tests/unit/test_hierarchy.c */
 #include "hierarchy.h"
+#include "mathx.h"
 #include "stage.h"
 #include "synapse.h"
 #include "tangent.h"
@@ -157,8 +158,8 @@ static void find_local(struct ap_hierarchy *h, int pop, double gamma, struct loc
 
 /* ---- a population ----------------------------------------------------------------------------------- */
 
-static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t, const struct local *l,
-                       const bool *known, double gamma, const double *b, double *x)
+AP_CLONES static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t, const struct local *l,
+                                 const bool *known, double gamma, const double *b, double *x)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_pop *p = &r->c->pop[t->pop];
@@ -250,7 +251,7 @@ bool ap_hierarchy_returns(const struct ap_hierarchy *h, int proj)
 }
 
 /* Sums of one task: what came from below by the pass, what returns by the change of rates. */
-static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
+AP_CLONES static void follow_sums(const struct ap_hierarchy *h, const struct ap_task *t)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_pop *p = &r->c->pop[t->pop];

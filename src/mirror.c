@@ -9,6 +9,7 @@
  * Never: is asked by whoever records: what was asked before must not depend on it. Changes a matrix.
  * Test: tests/unit/test_mirror.c */
 #include "mirror.h"
+#include "mathx.h"
 #include "synapse.h"
 
 #include <math.h>
@@ -113,7 +114,8 @@ static void make(struct ap_mirror *m, const struct ap_proj *p)
 }
 
 /* moved = x, or x - from; returns its length. */
-static double move(struct ap_mirror *m, size_t n, const double *restrict x, const double *restrict from)
+AP_CLONES static double move(struct ap_mirror *m, size_t n, const double *restrict x,
+                             const double *restrict from)
 {
     enum { LANES = 8 };
     double lane[LANES] = {0}, square = 0;

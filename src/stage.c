@@ -9,6 +9,7 @@
  * Never: starts threads (rhs.c and tangent.c divide the tasks); changes a weight.
  * Test: tests/unit/test_rhs.c */
 #include "stage.h"
+#include "mathx.h"
 #include "signal.h"
 #include "synapse.h"
 
@@ -133,8 +134,8 @@ void ap_stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, 
         ap_stage_fill(n, 0, r->rate + p->rate + t->first);
 }
 
-void ap_stage_compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last,
-                      const double *input, bool tangent, double *v_all)
+AP_CLONES void ap_stage_compose(const struct ap_rhs *r, int pop, int comp, size_t first, size_t last,
+                                const double *input, bool tangent, double *v_all)
 {
     const struct ap_pop *p = &r->c->pop[pop];
     const struct ap_comp *m = &p->comp[comp];
@@ -185,8 +186,9 @@ void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy)
             ap_intervene_mean(p->n, dy + p->comp[k].state);
 }
 
-void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time, const double *decay,
-                   const double *v_all, const double *rate, double *input, double *v_out)
+AP_CLONES void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time,
+                             const double *decay, const double *v_all, const double *rate, double *input,
+                             double *v_out)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -264,8 +266,8 @@ static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const s
     }
 }
 
-void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time, const double *v_all,
-                          const double *input, bool tangent, double *dy)
+AP_CLONES void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, double time,
+                                    const double *v_all, const double *input, bool tangent, double *dy)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;

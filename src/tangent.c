@@ -8,6 +8,7 @@
  * Never: changes a field of the right-hand side but when it linearises.
  * Test: tests/unit/test_rhs.c */
 #include "tangent.h"
+#include "mathx.h"
 #include "stage.h"
 
 #include <string.h>
@@ -56,7 +57,7 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
     }
 }
 
-void ap_tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v, const bool *known)
+AP_CLONES void ap_tangent_sums(struct ap_rhs *r, const struct ap_task *t, const double *v, const bool *known)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;

@@ -10,6 +10,7 @@
  * Never: allocates after the pool was created.
  * Test: tests/unit/test_vec.c */
 #include "vec.h"
+#include "mathx.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,26 +44,58 @@ double *ap_vec_data(N_Vector v)
 
 /* ---- loops: one statement per element, divided among threads when it pays -------------------------- */
 
-#define LOOP(v, ...)                                                                                         \
-    do {                                                                                                     \
-        struct ap_vec_pool *pool_ = content(v)->pool;                                                        \
-        const size_t n_ = pool_->n;                                                                          \
-        if (pool_->c->threaded && pool_->n_blocks > 16) {                                                    \
-            _Pragma("omp parallel for schedule(static)") for (size_t i = 0; i < n_; i++) __VA_ARGS__;        \
-        } else                                                                                               \
-            for (size_t i = 0; i < n_; i++)                                                                  \
-                __VA_ARGS__;                                                                                 \
-    } while (0)
+/* z may be x or y: an element depends on its own place alone. */
+#define LOOP(name, statement)                                                                                \
+    AP_CLONES static void name##_n(size_t n, double a, const double *x, double b, const double *y,           \
+                                   double *z)                                                                \
+    {                                                                                                        \
+        (void)a, (void)b, (void)x, (void)y;                                                                  \
+        _Pragma("omp simd") for (size_t i = 0; i < n; i++) z[i] = (statement);                               \
+    }
+
+LOOP(linear_sum, a *x[i] + b * y[i])
+LOOP(constant, a)
+LOOP(product, x[i] * y[i])
+LOOP(quotient, x[i] / y[i])
+LOOP(scaled, a *x[i])
+LOOP(absolute, fabs(x[i]))
+LOOP(inverse, 1 / x[i])
+LOOP(shifted, x[i] + b)
+
+/* x and y are NULL where a loop does not read them. */
+static void over(void (*loop)(size_t n, double a, const double *x, double b, const double *y, double *z),
+                 double a, N_Vector x, double b, N_Vector y, N_Vector z)
+{
+    const struct ap_vec_pool *pool = content(z)->pool;
+    const double *px = ap_vec_data(x ? x : z), *py = ap_vec_data(y ? y : z);
+    double *pz = ap_vec_data(z);
+    if (pool->c->threaded && pool->n_blocks > 16) {
+#pragma omp parallel for schedule(static)
+        for (size_t k = 0; k < pool->n_blocks; k++) {
+            size_t at = k * AP_VEC_BLOCK, n = pool->n - at < AP_VEC_BLOCK ? pool->n - at : AP_VEC_BLOCK;
+            loop(n, a, px + at, b, py + at, pz + at);
+        }
+    } else
+        loop(pool->n, a, px, b, py, pz);
+}
 
 /* Sum of block b of x*y (or (x*y)^2), 8 lanes. */
-static double block_sum(const double *x, const double *y, size_t first, size_t last, bool squared)
+AP_CLONES static double block_sum(const double *x, const double *y, size_t first, size_t last, bool squared)
 {
-    double lane[8] = {0};
-    for (size_t i = first; i < last; i++) {
-        double p = x[i] * y[i];
-        lane[(i - first) & 7] += squared ? p * p : p;
+    enum { LANES = 8 };
+    double lane[LANES] = {0};
+    size_t i = first;
+    for (; i + LANES <= last; i += LANES)
+#pragma omp simd
+        for (size_t l = 0; l < LANES; l++) {
+            double p = x[i + l] * y[i + l];
+            lane[l] += squared ? p * p : p;
+        }
+    for (size_t l = 0; i + l < last; l++) {
+        double p = x[i + l] * y[i + l];
+        lane[l] += squared ? p * p : p;
     }
-    for (int half = 4; half > 0; half /= 2)
+    for (int half = LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             lane[l] += lane[l + half];
     return lane[0];
@@ -165,57 +198,42 @@ static sunindextype vec_length(N_Vector v)
 
 static void vec_linear_sum(realtype a, N_Vector x, realtype b, N_Vector y, N_Vector z)
 {
-    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = a * px[i] + b * py[i]);
+    over(linear_sum_n, a, x, b, y, z);
 }
 
 static void vec_const(realtype c, N_Vector z)
 {
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = c);
+    over(constant_n, c, NULL, 0, NULL, z);
 }
 
 static void vec_prod(N_Vector x, N_Vector y, N_Vector z)
 {
-    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = px[i] * py[i]);
+    over(product_n, 0, x, 0, y, z);
 }
 
 static void vec_div(N_Vector x, N_Vector y, N_Vector z)
 {
-    const double *px = ap_vec_data(x), *py = ap_vec_data(y);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = px[i] / py[i]);
+    over(quotient_n, 0, x, 0, y, z);
 }
 
 static void vec_scale(realtype c, N_Vector x, N_Vector z)
 {
-    const double *px = ap_vec_data(x);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = c * px[i]);
+    over(scaled_n, c, x, 0, NULL, z);
 }
 
 static void vec_abs(N_Vector x, N_Vector z)
 {
-    const double *px = ap_vec_data(x);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = fabs(px[i]));
+    over(absolute_n, 0, x, 0, NULL, z);
 }
 
 static void vec_inv(N_Vector x, N_Vector z)
 {
-    const double *px = ap_vec_data(x);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = 1 / px[i]);
+    over(inverse_n, 0, x, 0, NULL, z);
 }
 
 static void vec_add_const(N_Vector x, realtype b, N_Vector z)
 {
-    const double *px = ap_vec_data(x);
-    double *pz = ap_vec_data(z);
-    LOOP(z, pz[i] = px[i] + b);
+    over(shifted_n, 0, x, b, NULL, z);
 }
 
 static realtype vec_dot(N_Vector x, N_Vector y)

@@ -7,9 +7,11 @@
  *     bench_kernels --read BYTES         bytes per second of reading so many again and again, nothing else */
 #include "mathx.h"
 #include "synapse.h"
+#include "vec.h"
 
 #include <dlfcn.h>
 #include <math.h>
+#include <nvector/nvector_serial.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +317,61 @@ static void bench_reading(size_t bytes)
     free(x);
 }
 
+/* ---- vectors of the integrator ------------------------------------------------------------------------ */
+
+/* Operations of CVODE on n numbers beside SUNDIALS' own serial vector; the norm is over four parts of the state. */
+static void bench_vectors(size_t n)
+{
+    char name[64];
+    snprintf(name, sizeof name, "vectors of %zu", n);
+    if (!wanted(name))
+        return;
+    struct ap_part parts[4];
+    for (size_t k = 0; k < 4; k++)
+        parts[k] = (struct ap_part){.start = k * (n / 4), .n = n / 4, .proj = -1};
+    const struct ap_circuit circuit = {.n_state = n, .part = parts, .n_part = 4, .copies = 1};
+    struct ap_err *e = ap_err_create();
+    SUNContext context = NULL;
+    if (!e || SUNContext_Create(NULL, &context) != 0)
+        exit(1);
+    struct ap_vec_pool *pool = ap_vec_pool_create(e, &circuit, context);
+    N_Vector v[2][3];
+    for (int k = 0; k < 3; k++) {
+        v[0][k] = pool ? ap_vec_take(pool) : NULL;
+        v[1][k] = N_VNew_Serial((sunindextype)n, context);
+        if (!v[0][k] || !v[1][k])
+            exit(1);
+        fill(ap_vec_data(v[0][k]), n);
+        fill(N_VGetArrayPointer_Serial(v[1][k]), n);
+    }
+    static const char *const WHAT[] = {"linear sum", "scale", "weighted norm"};
+    for (int what = 0; what < 3; what++) {
+        struct timing time[2] = {{0}, {0}};
+#define OPERATION(u)                                                                                         \
+    what == 0   ? N_VLinearSum(0.3, (u)[0], 0.7, (u)[1], (u)[2])                                             \
+    : what == 1 ? N_VScale(0.9, (u)[0], (u)[2])                                                              \
+                : (void)(sink = N_VWrmsNorm((u)[0], (u)[1]))
+        for (int k = 0; k < 2; k++)
+            WARM(time[k], OPERATION(v[k]));
+        for (int g = 0; g < GROUPS; g++)
+            for (int k = 0; k < 2; k++)
+                GROUP(time[k], g, OPERATION(v[k]));
+        double ours = median(&time[0]), theirs = median(&time[1]);
+        printf("{\"workload\": \"%s: %s\", \"program\": \"apical\", \"ns each\": %.3f, \"GB/s\": %.1f, "
+               "\"SUNDIALS ns each\": %.3f, \"times SUNDIALS\": %.2f}\n",
+               name, WHAT[what], 1e9 * ours / (double)n, (what == 0 ? 24 : 16) * (double)n / ours * 1e-9,
+               1e9 * theirs / (double)n, theirs / ours);
+    }
+    fflush(stdout);
+    for (int k = 0; k < 3; k++) {
+        N_VDestroy(v[0][k]);
+        N_VDestroy(v[1][k]);
+    }
+    ap_vec_pool_free(pool);
+    SUNContext_Free(&context);
+    ap_err_free(e);
+}
+
 /* ---- two threads ------------------------------------------------------------------------------------- */
 
 static double wall(void)
@@ -397,6 +454,8 @@ int main(int argc, char **argv)
     bench_matrix(&STEP, 2, 500, 500);
     bench_matrix(&FOLD, 36, 500, 500);
     bench_matrix(&FOLD, 256, 500, 500);
+    bench_vectors(4000);
+    bench_vectors(128000);
     bench_threads(2000000);
     bench_threads(8000000);
     bench_threads(32000000);

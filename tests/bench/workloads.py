@@ -5,8 +5,7 @@
 
 Every row has its error: distance of somatic potentials (frames every tenth of a presentation) and of weight changes from
 a reference run with coupled weights at rtol 1e-10, each relative to the reference's norm. Peers that show several patterns at
-once share their weights, so their reference is one run per pattern (held, rtol 1e-5) and the mean of the changes; it is made
-for the first row of each workload only. Times are
+once share their weights, so their reference is one run per pattern (held, rtol 1e-5) and the mean of the changes. Times are
 medians of five runs (--runs), interleaved (Brian2: one after the other, without the build). One thread unless said. Peers that are not
 installed are named; `.ci/setup.sh bench` installs them.
 
@@ -219,7 +218,7 @@ def reference(apical, folder, name, one, names):
     return {k[2:]: found[k] for k in found.files if k.startswith("w.")}, found["frames"], found["change"]
 
 
-def workload(rows, apical, env, wanted, name, kind, layers, g, duration, presentations, first):
+def workload(rows, apical, env, wanted, name, kind, layers, g, duration, presentations):
     programs, peers = {k: v for k, v in APICAL.items() if wanted(k)}, available(kind, wanted)
     with tempfile.TemporaryDirectory() as folder:
         one = circuit(kind, layers, g, duration, 1, True)
@@ -227,15 +226,10 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
         start, frames, change = reference(apical, folder, name, one, names)
         errors, times, digests, jobs = {}, {p: [] for p in (*programs, *peers)}, {}, {}
         batch = max([p[4].get("batch", 1) for p in peers.values()] + [p[2] for p in programs.values()], default=0)
-        patterns, goals = shown(kind, apical, folder, layers, batch) if batch and first else (None, None)
-        if patterns is None and peers:
-            patterns, goals = shown(kind, apical, folder, layers, max(p[4].get("batch", 1) for p in peers.values()))
-        if batch > 1 and first:
+        patterns, goals = shown(kind, apical, folder, layers, batch) if batch else (None, None)
+        if batch > 1:
             many_frames, many_change = side_by_side(apical, kind, folder, one, patterns, goals, names)
         for program, (sets, threads, n) in programs.items():
-            errors[program] = {}
-            if n > 1 and not first:
-                continue
             r = Run(apical, folder, "error", circuit(kind, layers, g, duration, n, True, n), sets, threads)
             found = r.frames().reshape((n, -1, frames.shape[1])).swapaxes(0, 1)  # presentations come one after the other
             errors[program] = {"potentials": relative(found[:, 0] if n == 1 else found, frames if n == 1 else many_frames[:, :n]),
@@ -256,9 +250,6 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
             out, n = np.load(os.path.join(os.path.dirname(jobs[program]), "out.npz")), peer[4].get("batch", 1)
             end = {k: out["w." + k] for k in names}  # against what it started from in its own precision
             changed = changes({k: start[k].astype(end[k].dtype) for k in names}, end, names)
-            if n > 1 and not first:
-                errors[program] = {}
-                continue
             errors[program] = {"potentials": relative(out["frames"].reshape(frames.shape) if n == 1 else out["frames"],
                                                       frames if n == 1 else many_frames[:, :n]),
                                "weights": relative(changed, change if n == 1 else many_change[n - 1])}
@@ -284,9 +275,8 @@ def main():
     for kind, layers, g, duration, presentations in WORKLOADS:
         name = f"{kind} g {g:g}, {duration} ms"
         if only in name:
-            first = (g, duration) == next((w[2], w[3]) for w in WORKLOADS if w[0] == kind)
             workload(rows, os.path.abspath(sys.argv[1]), env, lambda p: re.search(program, p), name, kind, layers, g, duration,
-                     presentations, first)
+                     presentations)
 
 
 if __name__ == "__main__":

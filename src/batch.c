@@ -13,9 +13,14 @@
 #include "tangent.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
-enum { ROWS = 64, TOGETHER = 8 }; /* rows of a piece; copies whose changes are folded at once */
+enum {
+    ROWS = 64,    /* of a piece */
+    LINE = 8,     /* numbers in a line of the cache */
+    TOGETHER = 8, /* copies whose changes are folded at once */
+};
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
@@ -48,12 +53,14 @@ static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
     x->out = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->out, "batch");
     x->given = ap_mem_array(e, (size_t)x->most * ((size_t)c->n_proj + 1), sizeof *x->given, "batch");
     x->piece = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->piece, "batch");
+    x->chosen = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->chosen, "batch");
     x->which = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->which, "batch");
     x->block = ap_mem_array(e, doubles, sizeof *x->block, "batch");
     x->post = ap_mem_array(e, folded(x) * rows, sizeof *x->post, "batch");
     x->pre = ap_mem_array(e, folded(x) * cols, sizeof *x->pre, "batch");
     x->a = ap_mem_array(e, 2 * folded(x), sizeof *x->a, "batch");
-    if (!x->in || !x->out || !x->given || !x->piece || !x->which || !x->block || !x->post || !x->pre || !x->a)
+    if (!x->in || !x->out || !x->given || !x->piece || !x->chosen || !x->which || !x->block || !x->post ||
+        !x->pre || !x->a)
         return AP_EMEMORY;
     x->d = x->a + folded(x);
     double *next = x->block;
@@ -108,7 +115,8 @@ enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *
     }
     if (c->spec->integrator.hierarchy) {
         x->hierarchy = ap_mem_array(e, (size_t)x->most, sizeof *x->hierarchy, "integrator");
-        if (!x->hierarchy)
+        x->local = ap_mem_array(e, AP_SPEC_POPS, sizeof *x->local, "integrator");
+        if (!x->hierarchy || !x->local)
             return AP_EMEMORY;
         for (int b = 0; b < x->most; b++)
             AP_TRY(ap_hierarchy_init(e, &x->hierarchy[b], x->rhs[b]));
@@ -126,8 +134,9 @@ void ap_batch_free(struct ap_batch *x)
         if (x->more_plasticity && b > 0)
             ap_plasticity_free(&x->more_plasticity[b - 1]);
     }
-    void *const all[] = {x->rhs,   x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->in,  x->out,
-                         x->given, x->piece,      x->which, x->block,           x->post,      x->pre, x->a};
+    void *const all[] = {x->rhs, x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->local, x->in,
+                         x->out, x->given,      x->piece, x->chosen,          x->which,     x->block, x->post,
+                         x->pre, x->a};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ap_mem_free(all[i]);
     *x = (struct ap_batch){0};
@@ -141,6 +150,8 @@ void ap_batch_resize(struct ap_batch *x, int n)
     for (int b = 0; b < x->most; b++)
         ap_factor_share(&x->rhs[b]->factor, n > 1);
     x->stride = ((size_t)n + 7) / 8 * 8;
+    int threads = x->c->threaded ? omp_get_max_threads() : 1, each = (n + threads - 1) / threads;
+    x->wide = each < LINE ? each : LINE;
     for (int i = 0; i < x->c->n_proj; i++)
         if (x->in[i])
             memset(x->in[i], 0, x->c->proj[i].cols * x->stride * sizeof(double));
@@ -151,46 +162,85 @@ void ap_batch_resize(struct ap_batch *x, int n)
 
 /* ---- joint products -------------------------------------------------------------------------------- */
 
-/* Column b of what a projection is multiplied with. */
-static void put(const struct ap_batch *x, int proj, int b, const double *sent)
+/* Copies [first, last) are looked after by one thread, whatever is done: so their numbers stay in its cache. As many as there
+ * are numbers in a line of it, where there are enough for all threads. */
+struct span {
+    int first, last;
+};
+
+static int n_spans(const struct ap_batch *x)
 {
-    double *in = x->in[proj] + b;
-    for (size_t j = 0; j < x->c->proj[proj].cols; j++)
-        in[j * x->stride] = sent[j];
+    return (x->n + x->wide - 1) / x->wide;
 }
 
-static void take(const struct ap_batch *x, int proj, int b, double *to)
+static struct span span(const struct ap_batch *x, int k)
 {
-    const double *out = x->out[proj] + b;
-    for (size_t i = 0; i < x->c->proj[proj].rows; i++)
-        to[i] = out[i * x->stride];
+    int first = k * x->wide, last = first + x->wide;
+    return (struct span){first, last < x->n ? last : x->n};
 }
 
-/* out = W in, or D in, of all projections in x->which. */
-static void multiply(struct ap_batch *x, bool lowpass)
+/* Columns of what a projection is multiplied with. */
+static void put(const struct ap_batch *x, int proj, struct span s, const double *const *sent)
 {
-#pragma omp parallel for schedule(dynamic, 1) if (x->c->threaded)
-    for (long k = 0; k < x->n_piece; k++) {
-        const struct ap_batch_piece *t = &x->piece[k];
-        const struct ap_proj *p = &x->c->proj[t->proj];
-        if (x->which[t->proj])
-            ap_synapse_batch(t->last - t->first, p->cols, (lowpass ? p->d : p->w) + t->first * p->cols,
-                             x->stride, x->in[t->proj], 0, x->out[t->proj] + t->first * x->stride);
+    for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
+        double *in = x->in[proj] + j * x->stride;
+        for (int b = s.first; b < s.last; b++)
+            in[b] = sent[b][j];
     }
 }
 
-/* Sums of what is sent now, or of its changes, through the projections in x->which. */
-static void multiply_sent(struct ap_batch *x, bool tangent)
+static void take(const struct ap_batch *x, int proj, struct span s, double *const *to)
 {
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int i = 0; i < x->c->n_proj; i++)
-        for (int b = 0; x->which[i] && b < x->n; b++) {
-            const struct ap_rhs *r = x->rhs[b];
-            put(x, i, b,
-                tangent ? ap_stage_sent(r, i, r->dv, r->drate, true)
-                        : ap_stage_sent(r, i, r->v, r->rate, false));
+    for (size_t i = 0; i < x->c->proj[proj].rows; i++) {
+        const double *out = x->out[proj] + i * x->stride;
+        for (int b = s.first; b < s.last; b++)
+            to[b][i] = out[b];
+    }
+}
+
+/* The pieces of the projections in x->which, and where in the row of all their work each begins. */
+static void choose_pieces(struct ap_batch *x)
+{
+    x->n_chosen = 0;
+    x->work = 0;
+    for (long k = 0; k < x->n_piece; k++) {
+        const struct ap_batch_piece *t = &x->piece[k];
+        if (!x->which[t->proj])
+            continue;
+        x->chosen[x->n_chosen++] = (struct ap_batch_chosen){k, x->work};
+        x->work += (t->last - t->first) * x->c->proj[t->proj].cols;
+    }
+}
+
+/* out = W in, or D in, of the pieces chosen. By all threads of a team together: each has its part of the work, the same rows
+ * every time, and so finds them in its cache. */
+static void multiply(struct ap_batch *x, bool lowpass)
+{
+    size_t threads = (size_t)omp_get_num_threads();
+#pragma omp for schedule(static)
+    for (size_t mine = 0; mine < threads; mine++)
+        for (long k = 0; k < x->n_chosen; k++) {
+            const struct ap_batch_piece *t = &x->piece[x->chosen[k].piece];
+            const struct ap_proj *p = &x->c->proj[t->proj];
+            if (x->chosen[k].at * threads / x->work == mine)
+                ap_synapse_batch(t->last - t->first, p->cols, (lowpass ? p->d : p->w) + t->first * p->cols,
+                                 x->stride, x->in[t->proj], 0, x->out[t->proj] + t->first * x->stride);
         }
-    multiply(x, false);
+}
+
+/* What these copies send now, or its changes, through the projections in x->which. */
+static void send(struct ap_batch *x, struct span s, bool tangent)
+{
+    const double *sent[AP_SPEC_BATCH];
+    for (int i = 0; i < x->c->n_proj; i++) {
+        for (int b = s.first; x->which[i] && b < s.last; b++) {
+            const struct ap_rhs *r = x->rhs[b];
+            sent[b] = tangent ? ap_stage_sent(r, i, r->dv, r->drate, true)
+                              : ap_stage_sent(r, i, r->v, r->rate, false);
+        }
+        if (x->which[i])
+            put(x, i, s, sent);
+    }
 }
 
 /* All dense projections but those from clamped populations, whose sums afferent.c has: and changes they have none. */
@@ -199,6 +249,7 @@ static void choose_all(struct ap_batch *x, bool tangent)
     for (int i = 0; i < x->c->n_proj; i++)
         x->which[i] = x->in[i] && !(tangent ? x->c->pop[x->c->proj[i].pre].clamped
                                             : x->rhs[0]->afferent.by_proj[i] != NULL);
+    choose_pieces(x);
 }
 
 static void give(struct ap_batch *x, int b, bool on)
@@ -244,17 +295,28 @@ void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
     }
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_RATES);
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int b = 0; b < x->n; b++)
-        rates_of(x->rhs[b], t, y + (size_t)b * n);
-    ap_profile_enter(profile, AP_PROFILE_SUMS);
     choose_all(x, false);
-    multiply_sent(x, false);
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int b = 0; b < x->n; b++) {
-        give(x, b, true);
-        sums_of(x->rhs[b], t, dy ? dy + (size_t)b * n : NULL);
-        give(x, b, false);
+#pragma omp parallel if (x->c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++)
+                rates_of(x->rhs[b], t, y + (size_t)b * n);
+            send(x, s, false);
+        }
+#pragma omp master
+        ap_profile_enter(profile, AP_PROFILE_SUMS);
+        multiply(x, false);
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++) {
+                give(x, b, true);
+                sums_of(x->rhs[b], t, dy ? dy + (size_t)b * n : NULL);
+                give(x, b, false);
+            }
+        }
     }
     ap_profile_enter(profile, part);
 }
@@ -265,9 +327,12 @@ void ap_batch_linearise(struct ap_batch *x, double t, const double *y)
         ap_tangent_linearise(x->rhs[0], t, y);
         return;
     }
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int b = 0; b < x->n; b++)
-        ap_tangent_linearise(x->rhs[b], t, y + (size_t)b * x->c->n_state);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (int k = 0; k < n_spans(x); k++) {
+        struct span s = span(x, k);
+        for (int b = s.first; b < s.last; b++)
+            ap_tangent_linearise(x->rhs[b], t, y + (size_t)b * x->c->n_state);
+    }
 }
 
 void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
@@ -280,117 +345,202 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
     x->rhs[0]->products++;
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int b = 0; b < x->n; b++)
-        for (int k = 0; k < c->n_task; k++)
-            ap_tangent_rates(x->rhs[b], &c->task[k], v + (size_t)b * c->n_state);
     choose_all(x, true);
-    multiply_sent(x, true);
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int b = 0; b < x->n; b++) {
-        struct ap_rhs *r = x->rhs[b];
-        size_t at = (size_t)b * c->n_state;
-        give(x, b, true);
-        for (int k = 0; k < c->n_task; k++) {
-            ap_tangent_sums(r, &c->task[k], v + at, NULL);
-            ap_stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv + at);
+#pragma omp parallel if (c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++)
+                for (int j = 0; j < c->n_task; j++)
+                    ap_tangent_rates(x->rhs[b], &c->task[j], v + (size_t)b * c->n_state);
+            send(x, s, true);
         }
-        give(x, b, false);
+        multiply(x, false);
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++) {
+                struct ap_rhs *r = x->rhs[b];
+                size_t at = (size_t)b * c->n_state;
+                give(x, b, true);
+                for (int j = 0; j < c->n_task; j++) {
+                    ap_tangent_sums(r, &c->task[j], v + at, NULL);
+                    ap_stage_derivatives(r, &c->task[j], 0, r->dv, r->dinput, true, jv + at);
+                }
+                give(x, b, false);
+            }
+        }
     }
     ap_profile_enter(profile, part);
 }
 
-void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *to)
+/* What has been solved by the time of population o of the order sends to it. */
+static void choose_below(struct ap_batch *x, int o)
 {
     const struct ap_circuit *c = x->c;
     const struct ap_hierarchy *h = x->hierarchy;
+    for (int i = 0; i < c->n_proj; i++) {
+        int place = h->place[c->proj[i].pre];
+        x->which[i] = x->in[i] && c->proj[i].post == h->order[o] && place >= 0 && place < o;
+    }
+    choose_pieces(x);
+}
+
+void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *to)
+{
+    size_t n = x->c->n_state;
+    struct ap_hierarchy *h = x->hierarchy;
     if (x->n == 1) {
-        ap_hierarchy_solve(x->hierarchy, gamma, b, to);
+        ap_hierarchy_solve(h, gamma, b, to);
         return;
     }
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
-    for (int k = 0; k < x->n; k++)
-        ap_hierarchy_begin(&x->hierarchy[k]);
+    ap_hierarchy_begin(h);
+    for (int o = 0; o < h->n; o++)
+        ap_hierarchy_local(h, o, gamma, &x->local[o]);
+#pragma omp parallel if (x->c->threaded)
     for (int o = 0; o < h->n; o++) {
-        for (int i = 0; i < c->n_proj; i++)
-            x->which[i] = x->in[i] && c->proj[i].post == h->order[o] && h->known[c->proj[i].pre] &&
-                          !c->pop[c->proj[i].pre].clamped;
-        multiply_sent(x, true);
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-        for (int k = 0; k < x->n; k++) {
-            size_t at = (size_t)k * c->n_state;
-            give(x, k, true);
-            ap_hierarchy_population(&x->hierarchy[k], o, gamma, b + at, to + at);
-            give(x, k, false);
+#pragma omp single
+        choose_below(x, o);
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int copy = s.first; o == 0 && copy < s.last; copy++)
+                ap_hierarchy_begin(&h[copy]);
+            send(x, s, true);
+        }
+        multiply(x, false);
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int copy = s.first; copy < s.last; copy++) {
+                size_t at = (size_t)copy * n;
+                give(x, copy, true);
+                for (int j = h->first[o]; j < h->last[o]; j++)
+                    ap_hierarchy_task(&h[copy], j, &x->local[o], gamma, b + at, to + at);
+                ap_hierarchy_solved(&h[copy], o);
+                give(x, copy, false);
+                if (o == h->n - 1)
+                    ap_hierarchy_end(&h[copy], to + at);
+            }
         }
     }
-    for (int k = 0; k < x->n; k++)
-        ap_hierarchy_end(&x->hierarchy[k], to + (size_t)k * c->n_state);
     ap_profile_enter(profile, part);
+}
+
+/* Whether the last pass has led all copies to where they are. */
+static bool all_arrived(const struct ap_batch *x, double t, const double *y)
+{
+    bool all = x->hierarchy != NULL;
+#pragma omp parallel for schedule(static) reduction(&& : all) if (x->c->threaded)
+    for (int k = 0; k < n_spans(x); k++) {
+        struct span s = span(x, k);
+        for (int b = s.first; all && b < s.last; b++)
+            all = ap_hierarchy_arrived(&x->hierarchy[b], t, y + (size_t)b * x->c->n_state);
+    }
+    return all;
 }
 
 void ap_batch_fields(struct ap_batch *x, double t, const double *y)
 {
     const struct ap_circuit *c = x->c;
-    bool follows = x->hierarchy != NULL, there = true;
+    bool there = true;
     for (int b = 0; there && b < x->n; b++)
         there = ap_rhs_is_at(x->rhs[b], t, y + (size_t)b * c->n_state);
     if (there) /* Newton's iteration has ended by looking */
         return;
-    if (follows && x->n == 1 && ap_hierarchy_follow(x->hierarchy, t, y))
+    if (x->hierarchy && x->n == 1 && ap_hierarchy_follow(x->hierarchy, t, y))
         return;
-    for (int b = 0; follows && b < x->n; b++)
-        follows = x->n > 1 && ap_hierarchy_arrived(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
-    if (!follows) {
+    if (x->n == 1 || !all_arrived(x, t, y)) {
         ap_batch_eval(x, t, y, NULL);
         return;
     }
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_SUMS);
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int b = 0; b < x->n; b++)
-        ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
     for (int i = 0; i < c->n_proj; i++)
         x->which[i] = x->in[i] && ap_hierarchy_returns(x->hierarchy, i);
-    multiply_sent(x, true);
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int b = 0; b < x->n; b++) {
-        give(x, b, true);
-        ap_hierarchy_follow_sums(&x->hierarchy[b]);
-        give(x, b, false);
+    choose_pieces(x);
+#pragma omp parallel if (c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++)
+                ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
+            send(x, s, true);
+        }
+        multiply(x, false);
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++) {
+                give(x, b, true);
+                ap_hierarchy_follow_sums(&x->hierarchy[b]);
+                give(x, b, false);
+            }
+        }
     }
     ap_profile_enter(profile, part);
 }
 
 /* ---- learning -------------------------------------------------------------------------------------- */
 
-/* W a, W b, D a, D b of all copies. */
+/* W a, W b, D a or D b of some copies: what is multiplied, and where the sums are kept. */
+static void afferent_ends(const struct ap_batch *x, int k, int what, struct span s, const double **from,
+                          double **to)
+{
+    bool old = what % 2, lowpass = what / 2;
+    for (int b = s.first; b < s.last; b++) {
+        const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
+        from[b] = old ? f->b : f->a;
+        to[b] = lowpass ? (old ? f->d0b : f->d0a) : (old ? f->w0b : f->w0a);
+    }
+}
+
+/* A presentation of all copies begins: W a, W b, D a, D b. */
 static void take_afferents(struct ap_batch *x)
 {
     const struct ap_afferents *first = &x->rhs[0]->afferent;
-    memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
-    for (int k = 0; k < first->n; k++) {
-        int proj = first->of[k].proj;
-        x->which[proj] = true;
-        for (int what = 0; what < 4; what++) {
-            bool old = what % 2, lowpass = what / 2;
-            if (lowpass && !(first->of[k].learns && x->c->proj[proj].d))
-                continue;
-            for (int b = 0; b < x->n; b++) {
-                const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
-                put(x, proj, b, old ? f->b : f->a);
-            }
-            multiply(x, lowpass);
-            for (int b = 0; b < x->n; b++) {
-                const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
-                take(x, proj, b, lowpass ? (old ? f->d0b : f->d0a) : (old ? f->w0b : f->w0a));
+#pragma omp parallel if (x->c->threaded)
+    {
+#pragma omp for schedule(static)
+        for (int k = 0; k < n_spans(x); k++) {
+            struct span s = span(x, k);
+            for (int b = s.first; b < s.last; b++) {
+                struct ap_rhs *r = x->rhs[b];
+                ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, x->plastic);
             }
         }
-        x->which[proj] = false;
+        for (int i = 0; i < 4 * first->n; i++) {
+            int k = i / 4, what = i % 4, proj = first->of[k].proj;
+            const double *from[AP_SPEC_BATCH];
+            double *to[AP_SPEC_BATCH];
+            if (what / 2 && !(first->of[k].learns && x->c->proj[proj].d))
+                continue;
+#pragma omp single
+            {
+                memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
+                x->which[proj] = true;
+                choose_pieces(x);
+            }
+#pragma omp for schedule(static)
+            for (int g = 0; g < n_spans(x); g++) {
+                afferent_ends(x, k, what, span(x, g), from, to);
+                put(x, proj, span(x, g), from);
+            }
+            multiply(x, what / 2);
+#pragma omp for schedule(static)
+            for (int g = 0; g < n_spans(x); g++) {
+                afferent_ends(x, k, what, span(x, g), from, to);
+                take(x, proj, span(x, g), to);
+            }
+        }
+#pragma omp for schedule(static)
+        for (int b = 0; b < x->n; b++)
+            ap_afferent_taken(&x->rhs[b]->afferent);
     }
-    for (int b = 0; b < x->n; b++)
-        ap_afferent_taken(&x->rhs[b]->afferent);
 }
 
 void ap_batch_begin(struct ap_batch *x, const bool *plastic)
@@ -404,35 +554,63 @@ void ap_batch_begin(struct ap_batch *x, const bool *plastic)
         struct ap_rhs *r = x->rhs[b];
         r->drifts = false;
         r->at = (double)NAN;
-        ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, plastic);
     }
     take_afferents(x);
+}
+
+/* D x of one store, of some copies. */
+static void store_ends(const struct ap_batch *x, int k, struct span s, const double **from, double **to)
+{
+    for (int b = s.first; b < s.last; b++) {
+        struct ap_factor *f = &x->rhs[b]->factor.of[k];
+        from[b] = ap_rhs_sent(x->rhs[b], f->proj);
+        to[b] = f->d0x;
+    }
 }
 
 /* What past products add to sums: taken anew for all copies where it is stale in one of them. */
 static void refresh(struct ap_batch *x)
 {
     const struct ap_factors *first = &x->rhs[0]->factor;
-    bool any = false;
-    memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
+    bool *stale = x->which;
+    memset(stale, 0, (size_t)x->c->n_proj * sizeof *stale);
     for (int k = 0; k < first->n; k++) {
-        bool stale = false;
-        for (int b = 0; b < x->n && first->of[k].learns; b++)
-            stale = stale || ap_plasticity_stale(x->plasticity[b], &x->rhs[b]->factor.of[k]);
-        any = any || stale;
-        x->which[first->of[k].proj] = stale;
-        for (int b = 0; b < x->n && stale; b++)
-            put(x, first->of[k].proj, b, ap_rhs_sent(x->rhs[b], first->of[k].proj));
-    }
-    if (!any)
-        return;
-    multiply(x, true);
-    for (int k = 0; k < first->n; k++)
-        for (int b = 0; b < x->n && x->which[first->of[k].proj]; b++) {
-            struct ap_factor *f = &x->rhs[b]->factor.of[k];
-            take(x, f->proj, b, f->d0x);
-            ap_factor_taken(&x->rhs[b]->factor, f, ap_rhs_sent(x->rhs[b], f->proj));
+        bool any = false;
+#pragma omp parallel for schedule(static) reduction(|| : any) if (x->c->threaded)
+        for (int g = 0; g < n_spans(x); g++) {
+            struct span s = span(x, g);
+            for (int b = s.first; first->of[k].learns && !any && b < s.last; b++)
+                any = ap_plasticity_stale(x->plasticity[b], &x->rhs[b]->factor.of[k]);
         }
+        stale[first->of[k].proj] = any;
+    }
+    choose_pieces(x);
+    if (x->n_chosen == 0)
+        return;
+#pragma omp parallel if (x->c->threaded)
+    {
+        const double *from[AP_SPEC_BATCH];
+        double *to[AP_SPEC_BATCH];
+#pragma omp for schedule(static)
+        for (int g = 0; g < n_spans(x); g++)
+            for (int k = 0; k < first->n; k++)
+                if (stale[first->of[k].proj]) {
+                    store_ends(x, k, span(x, g), from, to);
+                    put(x, first->of[k].proj, span(x, g), from);
+                }
+        multiply(x, true);
+#pragma omp for schedule(static)
+        for (int g = 0; g < n_spans(x); g++)
+            for (int k = 0; k < first->n; k++) {
+                struct span s = span(x, g);
+                if (!stale[first->of[k].proj])
+                    continue;
+                store_ends(x, k, s, from, to);
+                take(x, first->of[k].proj, s, to);
+                for (int b = s.first; b < s.last; b++)
+                    ap_factor_taken(&x->rhs[b]->factor, &x->rhs[b]->factor.of[k], from[b]);
+            }
+    }
 }
 
 void ap_batch_learn(struct ap_batch *x, double t)
@@ -442,9 +620,12 @@ void ap_batch_learn(struct ap_batch *x, double t)
         ap_plasticity_renew(x->plasticity[0]);
         return;
     }
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int b = 0; b < x->n; b++)
-        ap_plasticity_begin(x->plasticity[b], t);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (int k = 0; k < n_spans(x); k++) {
+        struct span s = span(x, k);
+        for (int b = s.first; b < s.last; b++)
+            ap_plasticity_begin(x->plasticity[b], t);
+    }
     refresh(x);
 }
 
@@ -526,7 +707,6 @@ static void renew(struct ap_batch *x)
         for (int k = 0; k < r->factor.n; k++)
             if (r->factor.of[k].learns)
                 ap_factor_clear(&r->factor, &r->factor.of[k]);
-        ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, x->plastic);
     }
     take_afferents(x);
 }
@@ -538,9 +718,12 @@ void ap_batch_learned(struct ap_batch *x, double t, double h)
         ap_plasticity_renew(x->plasticity[0]);
         return;
     }
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int b = 0; b < x->n; b++)
-        ap_plasticity_step(x->plasticity[b], t, h);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (int k = 0; k < n_spans(x); k++) {
+        struct span s = span(x, k);
+        for (int b = s.first; b < s.last; b++)
+            ap_plasticity_step(x->plasticity[b], t, h);
+    }
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
     bool full = false;
     for (int k = 0; k < x->rhs[0]->factor.n; k++)

@@ -18,21 +18,30 @@ struct ap_batch_piece {
     size_t first, last;
 };
 
+struct ap_batch_chosen {
+    long piece;
+    size_t at; /* multiply-adds of those before it */
+};
+
 struct ap_batch {
     const struct ap_circuit *c;
     int most, n; /* copies there are; in this presentation */
     struct ap_rhs **rhs;
     struct ap_plasticity **plasticity;
-    struct ap_hierarchy *hierarchy; /* [most], when the integrator uses it */
-    struct ap_rhs *more;            /* [most - 1] all but the first, which belongs to the caller */
+    struct ap_hierarchy *hierarchy;   /* [most], when the integrator uses it */
+    struct ap_hierarchy_local *local; /* of the populations, in this pass */
+    struct ap_rhs *more;              /* [most - 1] all but the first, which belongs to the caller */
     struct ap_plasticity *more_plasticity;
     const bool *plastic; /* [n_proj] whose rules act at some time of this presentation */
     /* joint products */
     size_t stride;        /* copies, up to a multiple of 8 */
+    int wide;             /* copies that a thread takes at once */
     double **in, **out;   /* [n_proj] [cols][stride], [rows][stride]; NULL: not dense */
     const double **given; /* [most][n_proj] */
     struct ap_batch_piece *piece;
-    long n_piece;
+    struct ap_batch_chosen *chosen; /* of them, those to be multiplied now */
+    long n_piece, n_chosen;
+    size_t work;                /* multiply-adds of all chosen, per copy */
     bool *which;                /* [n_proj] scratch */
     double *block;              /* in and out */
     double *post, *pre, *a, *d; /* products of several copies, to be folded at once */

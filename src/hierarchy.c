@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FAR = 1000, MOST = 16 }; /* compartments of a cell */
+enum { FAR = 1000, MOST = AP_HIERARCHY_COMPS };
 
 /* Dense projections on the shortest way from a clamped population. */
 static void find_distances(const struct ap_circuit *c, int *distance)
@@ -88,12 +88,6 @@ void ap_hierarchy_free(struct ap_hierarchy *h)
 
 /* ---- one neuron ------------------------------------------------------------------------------------- */
 
-/* The inverse of 1 - gamma J between the dynamic compartments of one neuron; the same for all of a population. */
-struct local {
-    int n, comp[MOST];
-    double inverse[MOST][MOST];
-};
-
 /* Instantaneous compartments of neurons [first, last) from their inputs and from dv. */
 static void compose(struct ap_rhs *r, int pop, size_t first, size_t last)
 {
@@ -126,9 +120,10 @@ static void invert(int n, double m[MOST][MOST], double inverse[MOST][MOST])
 }
 
 /* Column by column: one compartment of neuron 0 is moved by 1, all else stands still. */
-static void find_local(struct ap_hierarchy *h, int pop, double gamma, struct local *l)
+void ap_hierarchy_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hierarchy_local *l)
 {
     struct ap_rhs *r = h->rhs;
+    int pop = h->order[o];
     const struct ap_pop *p = &r->c->pop[pop];
     const struct ap_task one = {pop, 0, 1};
     double m[MOST][MOST], still[MOST];
@@ -158,8 +153,9 @@ static void find_local(struct ap_hierarchy *h, int pop, double gamma, struct loc
 
 /* ---- a population ----------------------------------------------------------------------------------- */
 
-AP_CLONES static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t, const struct local *l,
-                                 const bool *known, double gamma, const double *b, double *x)
+AP_CLONES static void solve_rows(struct ap_hierarchy *h, const struct ap_task *t,
+                                 const struct ap_hierarchy_local *l, const bool *known, double gamma,
+                                 const double *b, double *x)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_pop *p = &r->c->pop[t->pop];
@@ -189,21 +185,18 @@ void ap_hierarchy_begin(struct ap_hierarchy *h)
     memset(r->dinput, 0, c->n_value * sizeof *r->dinput);
 }
 
-void ap_hierarchy_population(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x)
+void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
+                       const double *b, double *x)
+{
+    solve_rows(h, &h->rhs->c->task[k], l, h->known, gamma, b, x);
+}
+
+void ap_hierarchy_solved(struct ap_hierarchy *h, int o)
 {
     struct ap_rhs *r = h->rhs;
-    const struct ap_circuit *c = r->c;
-    struct local l;
-    find_local(h, h->order[o], gamma, &l);
-    for (int k = 0; k < r->mirror.n; k++)
-        if (c->proj[r->mirror.of[k].proj].post == h->order[o] && h->known[c->proj[r->mirror.of[k].proj].pre])
-            ap_stage_look(r, &r->mirror.of[k], true);
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int k = h->first[o]; k < h->last[o]; k++)
-        solve_rows(h, &c->task[k], &l, h->known, gamma, b, x);
     h->known[h->order[o]] = true;
-    for (int k = 0; r->act.maps && k < c->n_proj; k++)
-        if (c->proj[k].pre == h->order[o])
+    for (int k = 0; r->act.maps && k < r->c->n_proj; k++)
+        if (r->c->proj[k].pre == h->order[o])
             ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
 }
 
@@ -215,12 +208,24 @@ void ap_hierarchy_end(struct ap_hierarchy *h, const double *x)
 
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
 {
-    enum ap_profile_part part = ap_profile_enter(h->rhs->profile, AP_PROFILE_TANGENT);
+    struct ap_rhs *r = h->rhs;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     ap_hierarchy_begin(h);
-    for (int o = 0; o < h->n; o++)
-        ap_hierarchy_population(h, o, gamma, b, x);
+    for (int o = 0; o < h->n; o++) {
+        struct ap_hierarchy_local l;
+        ap_hierarchy_local(h, o, gamma, &l);
+        for (int k = 0; k < r->mirror.n; k++) {
+            const struct ap_proj *p = &r->c->proj[r->mirror.of[k].proj];
+            if (p->post == h->order[o] && h->known[p->pre])
+                ap_stage_look(r, &r->mirror.of[k], true);
+        }
+#pragma omp parallel for schedule(static, 1) if (r->c->threaded)
+        for (int k = h->first[o]; k < h->last[o]; k++)
+            ap_hierarchy_task(h, k, &l, gamma, b, x);
+        ap_hierarchy_solved(h, o);
+    }
     ap_hierarchy_end(h, x);
-    ap_profile_enter(h->rhs->profile, part);
+    ap_profile_enter(r->profile, part);
 }
 
 /* ---- after a step ----------------------------------------------------------------------------------- */

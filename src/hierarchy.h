@@ -10,6 +10,13 @@
 
 #include "rhs.h"
 
+/* The inverse of 1 - gamma J between the dynamic compartments of one neuron. */
+enum { AP_HIERARCHY_COMPS = 16 };
+struct ap_hierarchy_local {
+    int n, comp[AP_HIERARCHY_COMPS];
+    double inverse[AP_HIERARCHY_COMPS][AP_HIERARCHY_COMPS];
+};
+
 struct ap_hierarchy {
     struct ap_rhs *rhs;
     int n, order[AP_SPEC_POPS];                  /* populations with a state, from below */
@@ -27,9 +34,13 @@ void ap_hierarchy_free(struct ap_hierarchy *h);
 /* x [n_state], about (1 - gamma J)^-1 b, J at the linearised point; held weights only. */
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
 
-/* Its parts, for several circuits that share their weights: before, population order[o], after. */
+/* Its parts, for several circuits that share their weights: before; what all neurons of population order[o] have in common, the
+ * same for all circuits; c->task[k], one of [first[o], last[o]); population order[o] is solved; after. */
 void ap_hierarchy_begin(struct ap_hierarchy *h);
-void ap_hierarchy_population(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x);
+void ap_hierarchy_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hierarchy_local *l);
+void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
+                       const double *b, double *x);
+void ap_hierarchy_solved(struct ap_hierarchy *h, int o);
 void ap_hierarchy_end(struct ap_hierarchy *h, const double *x);
 
 /* Fields at (t, y), the end of a step, from those of its last evaluation: Newton's last correction was y minus the state

@@ -9,6 +9,7 @@
  * Never: changes a weight.
  * Test: tests/unit/test_integrate.c */
 #include "integrate.h"
+#include "mathx.h"
 #include "vec.h"
 
 #include <cvodes/cvodes.h>
@@ -31,18 +32,27 @@ struct cvode {
     char message[AP_ERR_TEXT];
 };
 
+/* NaN where one of them is not finite, else 0. */
+AP_CLONES static double not_finite(size_t n, const double *d)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += d[i] * 0;
+    return sum;
+}
+
 static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
 {
     struct ap_integrator *g = user;
     const struct ap_circuit *c = g->rhs->c;
+    const double *d = ap_vec_data(dy);
+    bool finite = true;
     ap_batch_eval(g->batch, t, ap_vec_data(y), ap_vec_data(dy));
-    for (int b = 0; b < g->batch->n; b++) {
-        const double *d = ap_vec_data(dy) + (size_t)b * c->n_state;
-        for (size_t i = 0; i < c->n_membrane; i++)
-            if (!isfinite(d[i]))
-                return 1; /* CVODE tries a shorter step */
-    }
-    return 0;
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (c->threaded && g->batch->n > 1)
+    for (int b = 0; b < g->batch->n; b++)
+        finite = finite && not_finite(c->n_membrane, d + (size_t)b * c->n_state) == 0;
+    return finite ? 0 : 1; /* 1: CVODE tries a shorter step */
 }
 
 static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)

@@ -20,7 +20,7 @@ struct ap_vec_pool {
     size_t n, n_blocks; /* elements now: of all copies */
     int copies;
     double *data;    /* [AP_VEC_POOL][elements at most] */
-    double *partial; /* [blocks at most] */
+    double *partial; /* [blocks at most], and for norms [copies][blocks of one] and [copies] */
     N_Vector vector[AP_VEC_POOL];
     bool used[AP_VEC_POOL];
     int in_use, peak;
@@ -252,15 +252,26 @@ static realtype vec_max_norm(N_Vector x)
     return most;
 }
 
+/* The greater of two norms; NaN stays, for no number is greater. */
+static double worse(double a, double b)
+{
+    return b > a || b != b ? b : a;
+}
+
 static realtype vec_wrms_norm(N_Vector x, N_Vector w)
 {
     struct ap_vec_pool *pool = content(x)->pool;
-    double worst = 0;
-    for (int b = 0; b < pool->copies; b++) {
-        size_t at = (size_t)b * pool->c->n_state;
-        double one = ap_vec_norm(pool->c, ap_vec_data(x) + at, ap_vec_data(w) + at, pool->partial);
-        worst = one > worst || one != one ? one : worst; /* NaN stays: no number is greater */
-    }
+    const double *px = ap_vec_data(x), *pw = ap_vec_data(w);
+    size_t n = pool->c->n_state, blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
+    if (pool->copies == 1)
+        return ap_vec_norm(pool->c, px, pw, pool->partial);
+    double *norm = pool->partial + (size_t)pool->copies * blocks, worst = 0;
+#pragma omp parallel for schedule(static) if (pool->c->threaded)
+    for (int b = 0; b < pool->copies; b++)
+        norm[b] =
+            ap_vec_norm(pool->c, px + (size_t)b * n, pw + (size_t)b * n, pool->partial + (size_t)b * blocks);
+    for (int b = 0; b < pool->copies; b++)
+        worst = worse(worst, norm[b]);
     return worst;
 }
 
@@ -312,11 +323,12 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
     size_t total = 0;
     pool->c = c;
     ap_vec_resize(pool, c->copies > 1 ? c->copies : 1);
-    size_t most = pool->n;
+    size_t most = pool->n, one = (c->n_state + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
+    size_t partial = (size_t)pool->copies * (one + 1) + 1;
     if (!ap_mem_product(most, AP_VEC_POOL, &total))
         total = SIZE_MAX; /* refused below, with a message */
     if (!(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
-        !(pool->partial = ap_mem_array(e, pool->n_blocks + 1, sizeof *pool->partial, "integrator"))) {
+        !(pool->partial = ap_mem_array(e, partial, sizeof *pool->partial, "integrator"))) {
         ap_vec_pool_free(pool);
         return NULL;
     }

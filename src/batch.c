@@ -433,7 +433,9 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
 /* Whether the last pass has led all copies to where they are. */
 static bool all_arrived(const struct ap_batch *x, double t, const double *y)
 {
-    bool all = x->hierarchy != NULL;
+    bool all = true;
+    if (!x->hierarchy)
+        return false;
 #pragma omp parallel for schedule(static) reduction(&& : all) if (x->c->threaded)
     for (int k = 0; k < n_spans(x); k++) {
         struct span s = span(x, k);

@@ -19,8 +19,12 @@
 enum {
     ROWS = 64,    /* of a piece */
     LINE = 8,     /* numbers in a line of the cache */
-    TOGETHER = 8, /* copies whose changes are folded at once */
+    TOGETHER = 8, /* full stores that are folded at once */
 };
+
+/* From this relative tolerance on, sums of what the copies send are taken in single precision: rounding moves a sum of a
+ * thousand by 1e-6 of its largest parts. */
+static const double SINGLE = 1e-3;
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
@@ -29,22 +33,24 @@ static bool dense(const struct ap_proj *p)
     return p->w && p->spec->connect == AP_CONNECT_DENSE;
 }
 
-/* Products that are folded at once, at most: of the stores of several copies, or the four of each afferent. */
+/* Products that are folded at once, at most: of the stores of several copies, or the two of each afferent. */
 static size_t folded(const struct ap_batch *x)
 {
-    size_t afferent = 4 * (size_t)x->most, stores = TOGETHER * AP_SYNAPSE_RANK;
+    size_t afferent = 2 * (size_t)x->most, stores = TOGETHER * AP_SYNAPSE_RANK;
     return afferent > stores ? afferent : stores;
 }
 
 static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
 {
     const struct ap_circuit *c = x->c;
-    size_t stride = ((size_t)x->most + 7) / 8 * 8, doubles = 1, rows = 1, cols = 1;
+    size_t stride = ((size_t)x->most + 7) / 8 * 8, doubles = 1, singles = 1, rows = 1, cols = 1;
+    x->coarse = c->spec->integrator.rtol >= SINGLE;
     for (int i = 0; i < c->n_proj; i++) {
         const struct ap_proj *p = &c->proj[i];
         if (!dense(p))
             continue;
         doubles += (p->rows + p->cols) * stride;
+        singles += x->coarse ? p->cols * (p->rows + stride) : 0;
         rows = p->rows > rows ? p->rows : rows;
         cols = p->cols > cols ? p->cols : cols;
         x->n_piece += (long)((p->rows + ROWS - 1) / ROWS);
@@ -56,14 +62,19 @@ static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
     x->chosen = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->chosen, "batch");
     x->which = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->which, "batch");
     x->block = ap_mem_array(e, doubles, sizeof *x->block, "batch");
+    x->single = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->single, "batch");
+    x->singles = ap_mem_array(e, singles, sizeof *x->singles, "batch");
     x->post = ap_mem_array(e, folded(x) * rows, sizeof *x->post, "batch");
     x->pre = ap_mem_array(e, folded(x) * cols, sizeof *x->pre, "batch");
-    x->a = ap_mem_array(e, 2 * folded(x), sizeof *x->a, "batch");
+    x->low = ap_mem_array(e, folded(x) * rows, sizeof *x->low, "batch");
+    x->share = ap_mem_array(e, folded(x), sizeof *x->share, "batch");
+    x->basis = ap_mem_array(e, (size_t)x->most, sizeof *x->basis, "batch");
+    x->at = ap_mem_array(e, (size_t)x->most, sizeof *x->at, "batch");
     if (!x->in || !x->out || !x->given || !x->piece || !x->chosen || !x->which || !x->block || !x->post ||
-        !x->pre || !x->a)
+        !x->pre || !x->low || !x->share || !x->single || !x->singles || !x->basis || !x->at)
         return AP_EMEMORY;
-    x->d = x->a + folded(x);
     double *next = x->block;
+    float *single = x->singles;
     long piece = 0;
     for (int i = 0; i < c->n_proj; i++) {
         const struct ap_proj *p = &c->proj[i];
@@ -72,6 +83,10 @@ static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
         x->in[i] = next;
         x->out[i] = next + p->cols * stride;
         next += (p->rows + p->cols) * stride;
+        if (x->coarse) {
+            x->single[i] = (struct ap_batch_single){single, single + p->rows * p->cols};
+            single += p->cols * (p->rows + stride);
+        }
         for (size_t first = 0; first < p->rows; first += ROWS)
             x->piece[piece++] =
                 (struct ap_batch_piece){i, first, first + ROWS < p->rows ? first + ROWS : p->rows};
@@ -136,7 +151,7 @@ void ap_batch_free(struct ap_batch *x)
     }
     void *const all[] = {x->rhs, x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->local, x->in,
                          x->out, x->given,      x->piece, x->chosen,          x->which,     x->block, x->post,
-                         x->pre, x->a};
+                         x->pre, x->low,        x->share, x->basis,           x->at};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ap_mem_free(all[i]);
     *x = (struct ap_batch){0};
@@ -152,9 +167,13 @@ void ap_batch_resize(struct ap_batch *x, int n)
     x->stride = ((size_t)n + 7) / 8 * 8;
     int threads = x->c->threaded ? omp_get_max_threads() : 1, each = (n + threads - 1) / threads;
     x->wide = each < LINE ? each : LINE;
-    for (int i = 0; i < x->c->n_proj; i++)
+    for (int i = 0; i < x->c->n_proj; i++) {
+        size_t numbers = x->c->proj[i].cols * x->stride;
         if (x->in[i])
-            memset(x->in[i], 0, x->c->proj[i].cols * x->stride * sizeof(double));
+            memset(x->in[i], 0, numbers * sizeof *x->in[i]);
+        if (x->in[i] && x->coarse)
+            memset(x->single[i].in, 0, numbers * sizeof *x->single[i].in);
+    }
     for (int b = 0; b < n; b++)
         for (int i = 0; i < x->c->n_proj; i++)
             x->given[b * x->c->n_proj + i] = x->out[i] ? x->out[i] + b : NULL;
@@ -189,6 +208,15 @@ static void put(const struct ap_batch *x, int proj, struct span s, const double 
     }
 }
 
+static void put_single(const struct ap_batch *x, int proj, struct span s, const double *const *sent)
+{
+    for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
+        float *in = x->single[proj].in + j * x->stride;
+        for (int b = s.first; b < s.last; b++)
+            in[b] = (float)sent[b][j];
+    }
+}
+
 static void take(const struct ap_batch *x, int proj, struct span s, double *const *to)
 {
     for (size_t i = 0; i < x->c->proj[proj].rows; i++) {
@@ -212,20 +240,32 @@ static void choose_pieces(struct ap_batch *x)
     }
 }
 
-/* out = W in, or D in, of the pieces chosen. By all threads of a team together: each has its part of the work, the same rows
- * every time, and so finds them in its cache. */
-static void multiply(struct ap_batch *x, bool lowpass)
+/* Matrices that are multiplied: the copies of W in single precision, where they are used, or W or D. */
+enum matrix { MATRIX_SENT, MATRIX_W, MATRIX_D };
+
+static void multiply_piece(const struct ap_batch *x, const struct ap_batch_piece *t, enum matrix m)
+{
+    const struct ap_proj *p = &x->c->proj[t->proj];
+    size_t rows = t->last - t->first, at = t->first * p->cols;
+    double *out = x->out[t->proj] + t->first * x->stride;
+    if (m == MATRIX_SENT && x->coarse)
+        ap_synapse_batch_single(rows, p->cols, x->single[t->proj].w + at, x->stride, x->single[t->proj].in,
+                                out);
+    else
+        ap_synapse_batch(rows, p->cols, (m == MATRIX_D ? p->d : p->w) + at, x->stride, x->in[t->proj], 0,
+                         out);
+}
+
+/* The product of the pieces chosen. By all threads of a team together: each has its part of the work, the same rows every time, and
+ * so finds them in its cache. */
+static void multiply(struct ap_batch *x, enum matrix m)
 {
     size_t threads = (size_t)omp_get_num_threads();
 #pragma omp for schedule(static)
     for (size_t mine = 0; mine < threads; mine++)
-        for (long k = 0; k < x->n_chosen; k++) {
-            const struct ap_batch_piece *t = &x->piece[x->chosen[k].piece];
-            const struct ap_proj *p = &x->c->proj[t->proj];
+        for (long k = 0; k < x->n_chosen; k++)
             if (x->chosen[k].at * threads / x->work == mine)
-                ap_synapse_batch(t->last - t->first, p->cols, (lowpass ? p->d : p->w) + t->first * p->cols,
-                                 x->stride, x->in[t->proj], 0, x->out[t->proj] + t->first * x->stride);
-        }
+                multiply_piece(x, &x->piece[x->chosen[k].piece], m);
 }
 
 /* What these copies send now, or its changes, through the projections in x->which. */
@@ -239,7 +279,7 @@ static void send(struct ap_batch *x, struct span s, bool tangent)
                               : ap_stage_sent(r, i, r->v, r->rate, false);
         }
         if (x->which[i])
-            put(x, i, s, sent);
+            (x->coarse ? put_single : put)(x, i, s, sent);
     }
 }
 
@@ -307,7 +347,7 @@ void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
         }
 #pragma omp master
         ap_profile_enter(profile, AP_PROFILE_SUMS);
-        multiply(x, false);
+        multiply(x, MATRIX_SENT);
 #pragma omp for schedule(static)
         for (int k = 0; k < n_spans(x); k++) {
             struct span s = span(x, k);
@@ -356,7 +396,7 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
                     ap_tangent_rates(x->rhs[b], &c->task[j], v + (size_t)b * c->n_state);
             send(x, s, true);
         }
-        multiply(x, false);
+        multiply(x, MATRIX_SENT);
 #pragma omp for schedule(static)
         for (int k = 0; k < n_spans(x); k++) {
             struct span s = span(x, k);
@@ -411,7 +451,7 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
                 ap_hierarchy_begin(&h[copy]);
             send(x, s, true);
         }
-        multiply(x, false);
+        multiply(x, MATRIX_SENT);
 #pragma omp for schedule(static)
         for (int k = 0; k < n_spans(x); k++) {
             struct span s = span(x, k);
@@ -473,7 +513,7 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
                 ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
             send(x, s, true);
         }
-        multiply(x, false);
+        multiply(x, MATRIX_SENT);
 #pragma omp for schedule(static)
         for (int k = 0; k < n_spans(x); k++) {
             struct span s = span(x, k);
@@ -501,10 +541,25 @@ static void afferent_ends(const struct ap_batch *x, int k, int what, struct span
     }
 }
 
-/* A presentation of all copies begins: W a, W b, D a, D b. */
+/* The matrices have been changed: their copies in single precision. */
+static void copy_matrices(struct ap_batch *x)
+{
+    choose_all(x, false);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (long k = 0; k < x->n_chosen; k++) {
+        const struct ap_batch_piece *t = &x->piece[x->chosen[k].piece];
+        const struct ap_proj *p = &x->c->proj[t->proj];
+        size_t at = t->first * p->cols;
+        ap_synapse_single((t->last - t->first) * p->cols, p->w + at, x->single[t->proj].w + at);
+    }
+}
+
+/* A presentation of all copies begins, or goes on with other matrices: W a, W b, D a, D b. */
 static void take_afferents(struct ap_batch *x)
 {
     const struct ap_afferents *first = &x->rhs[0]->afferent;
+    if (x->coarse)
+        copy_matrices(x);
 #pragma omp parallel if (x->c->threaded)
     {
 #pragma omp for schedule(static)
@@ -532,7 +587,7 @@ static void take_afferents(struct ap_batch *x)
                 afferent_ends(x, k, what, span(x, g), from, to);
                 put(x, proj, span(x, g), from);
             }
-            multiply(x, what / 2);
+            multiply(x, what / 2 ? MATRIX_D : MATRIX_W);
 #pragma omp for schedule(static)
             for (int g = 0; g < n_spans(x); g++) {
                 afferent_ends(x, k, what, span(x, g), from, to);
@@ -600,7 +655,7 @@ static void refresh(struct ap_batch *x)
                     store_ends(x, k, span(x, g), from, to);
                     put(x, first->of[k].proj, span(x, g), from);
                 }
-        multiply(x, true);
+        multiply(x, MATRIX_D);
 #pragma omp for schedule(static)
         for (int g = 0; g < n_spans(x); g++)
             for (int k = 0; k < first->n; k++) {
@@ -622,6 +677,7 @@ void ap_batch_learn(struct ap_batch *x, double t)
         ap_plasticity_renew(x->plasticity[0]);
         return;
     }
+    enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (int k = 0; k < n_spans(x); k++) {
         struct span s = span(x, k);
@@ -629,43 +685,57 @@ void ap_batch_learn(struct ap_batch *x, double t)
             ap_plasticity_begin(x->plasticity[b], t);
     }
     refresh(x);
+    ap_profile_enter(x->rhs[0]->profile, part);
 }
 
-/* W or D of some rows: w = left w + alpha d + sum a post pre^T, d likewise. */
+/* W or D of all rows: w = left w + alpha d + mean of post pre^T, d = epsilon d + mean of low pre^T. */
 static void fold_rows(struct ap_batch *x, int proj, double left, double alpha, double epsilon, size_t n)
 {
     const struct ap_proj *p = &x->c->proj[proj];
     long pieces = (long)((p->rows + ROWS - 1) / ROWS);
+    for (size_t k = 0; k < n; k++)
+        x->share[k] = 1.0 / x->n;
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (long k = 0; k < pieces; k++) {
         size_t first = (size_t)k * ROWS, rows = first + ROWS < p->rows ? ROWS : p->rows - first;
-        const struct ap_synapse_factors f = {n,       left,  alpha, epsilon, x->a, x->d, x->post + first,
-                                             p->rows, x->pre};
+        const struct ap_synapse_factors f = {.n = n,
+                                             .left = left,
+                                             .alpha = alpha,
+                                             .epsilon = epsilon,
+                                             .a = x->share,
+                                             .d = x->share,
+                                             .post = x->post + first,
+                                             .low = x->low + first,
+                                             .stride = p->rows,
+                                             .pre = x->pre};
         ap_synapse_rank(rows, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &f);
     }
 }
 
-/* One product more for the next fold. */
-static void add_product(struct ap_batch *x, const struct ap_proj *p, size_t at, const double *post,
-                        const double *pre, double a, double d)
-{
-    memcpy(x->post + at * p->rows, post, p->rows * sizeof *post);
-    memcpy(x->pre + at * p->cols, pre, p->cols * sizeof *pre);
-    x->a[at] = a / x->n;
-    x->d[at] = d / x->n;
-}
-
+/* Of as many copies at a time as there is room for. */
 static void fold_stores(struct ap_batch *x, int k)
 {
+    static const double PART = 0.01; /* of the integrator's tolerance */
     const struct ap_factor *f = &x->rhs[0]->factor.of[k];
     const struct ap_proj *p = &x->c->proj[f->proj];
-    for (int group = 0; group < x->n; group += TOGETHER) {
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+    for (int g = 0; g < n_spans(x); g++) {
+        struct span s = span(x, g);
+        for (int b = s.first; b < s.last; b++)
+            ap_basis_find(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k],
+                          PART * x->c->spec->integrator.rtol);
+    }
+    for (int group = 0, next = 0; group < x->n; group = next) {
         size_t n = 0;
-        for (int b = group; b < x->n && b < group + TOGETHER; b++) {
-            const struct ap_factor *g = &x->rhs[b]->factor.of[k];
-            for (size_t j = 0; j < g->n; j++)
-                add_product(x, p, n++, g->post + j * p->rows, g->pre + j * p->cols, g->a[j], g->d[j]);
+        for (; next < x->n && n + x->basis[next].n <= folded(x); next++) {
+            x->at[next] = n;
+            n += x->basis[next].n;
         }
+#pragma omp parallel for schedule(static) if (x->c->threaded)
+        for (int b = group; b < next; b++)
+            ap_basis_write(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k],
+                           x->post + x->at[b] * p->rows, x->low + x->at[b] * p->rows,
+                           x->pre + x->at[b] * p->cols);
         bool first = group == 0; /* the matrices' own share is taken once */
         fold_rows(x, f->proj, first ? f->left : 1, first ? f->alpha : 0, first ? f->epsilon : 1, n);
     }
@@ -675,17 +745,19 @@ static void fold_afferent(struct ap_batch *x, int k)
 {
     const struct ap_afferent *first = &x->rhs[0]->afferent.of[k];
     const struct ap_proj *p = &x->c->proj[first->proj];
-    size_t n = 0;
+    size_t rows = p->rows * sizeof(double), cols = p->cols * sizeof(double);
+#pragma omp parallel for schedule(static) if (x->c->threaded)
     for (int b = 0; b < x->n; b++) {
         const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
-        add_product(x, p, n++, f->p, f->a, 1, 0);
-        add_product(x, p, n++, f->q, f->b, 1, 0);
-        if (!p->d)
-            continue;
-        add_product(x, p, n++, f->r, f->a, 0, 1);
-        add_product(x, p, n++, f->s, f->b, 0, 1);
+        size_t at = 2 * (size_t)b;
+        memcpy(x->pre + at * p->cols, f->a, cols);
+        memcpy(x->pre + (at + 1) * p->cols, f->b, cols);
+        memcpy(x->post + at * p->rows, f->p, rows);
+        memcpy(x->post + (at + 1) * p->rows, f->q, rows);
+        memcpy(x->low + at * p->rows, f->r, rows);
+        memcpy(x->low + (at + 1) * p->rows, f->s, rows);
     }
-    fold_rows(x, first->proj, first->left, first->alpha, first->epsilon, n);
+    fold_rows(x, first->proj, first->left, first->alpha, first->epsilon, 2 * (size_t)x->n);
 }
 
 /* The matrices become the mean over the copies. */
@@ -720,13 +792,13 @@ void ap_batch_learned(struct ap_batch *x, double t, double h)
         ap_plasticity_renew(x->plasticity[0]);
         return;
     }
+    enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (int k = 0; k < n_spans(x); k++) {
         struct span s = span(x, k);
         for (int b = s.first; b < s.last; b++)
             ap_plasticity_step(x->plasticity[b], t, h);
     }
-    enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
     bool full = false;
     for (int k = 0; k < x->rhs[0]->factor.n; k++)
         full = full ||

@@ -9,6 +9,7 @@
 #ifndef AP_BATCH_H
 #define AP_BATCH_H
 
+#include "basis.h"
 #include "hierarchy.h"
 #include "plasticity.h"
 
@@ -16,6 +17,11 @@
 struct ap_batch_piece {
     int proj;
     size_t first, last;
+};
+
+/* A dense projection in single precision: its matrix [rows][cols], what is sent through it [cols][stride]. */
+struct ap_batch_single {
+    float *w, *in;
 };
 
 struct ap_batch_chosen {
@@ -41,10 +47,16 @@ struct ap_batch {
     struct ap_batch_piece *piece;
     struct ap_batch_chosen *chosen; /* of them, those to be multiplied now */
     long n_piece, n_chosen;
-    size_t work;                /* multiply-adds of all chosen, per copy */
-    bool *which;                /* [n_proj] scratch */
-    double *block;              /* in and out */
-    double *post, *pre, *a, *d; /* products of several copies, to be folded at once */
+    size_t work;                    /* multiply-adds of all chosen, per copy */
+    bool coarse;                    /* what is sent is multiplied in single precision */
+    struct ap_batch_single *single; /* [n_proj] then */
+    float *singles;                 /* all of them */
+    bool *which;                    /* [n_proj] scratch */
+    double *block;                  /* in and out */
+    /* products of several copies, to be folded at once, see synapse.h */
+    double *post, *low, *pre, *share;
+    struct ap_basis *basis; /* [most] of one store of each copy */
+    size_t *at;             /* [most] the first of its products among all */
 };
 
 /* first and its plasticity are of copy 0 and stay the caller's; the others are made here, c->copies in all. */

@@ -183,8 +183,9 @@ static void bring_up(const struct ap_factors *x, struct ap_factor *f)
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (long i = 0; i < pieces; i++) {
         size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
-        const struct ap_synapse_factors k = {f->n, f->left,         f->alpha, f->epsilon, f->a,
-                                             f->d, f->post + first, p->rows,  f->pre};
+        const double *post = f->post + first;
+        const struct ap_synapse_factors k = {f->n, f->left, f->alpha, f->epsilon, f->a,
+                                             f->d, post,    post,     p->rows,    f->pre};
         ap_synapse_rank(n, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
     }
 }

@@ -452,17 +452,77 @@ AP_CLONES void ap_synapse_batch(size_t rows, size_t cols, const double *restrict
         }
 }
 
+/* As tile_product and band_product, in single precision; sums over DEEP columns are added in double. */
+static inline __attribute__((always_inline)) void single_tile(size_t n, const float *const w[TILE_ROWS],
+                                                              const float *restrict x, size_t stride,
+                                                              size_t wide, double *restrict sum, size_t pitch)
+{
+    float s[TILE_ROWS][BAND];
+    for (size_t r = 0; r < TILE_ROWS; r++)
+        for (size_t l = 0; l < wide; l++)
+            s[r][l] = 0;
+    for (size_t k = 0; k < n; k++)
+        for (size_t r = 0; r < TILE_ROWS; r++) {
+#pragma omp simd
+            for (size_t l = 0; l < wide; l++)
+                s[r][l] = fmaf(w[r][k], x[k * stride + l], s[r][l]);
+        }
+    for (size_t r = 0; r < TILE_ROWS; r++)
+#pragma omp simd
+        for (size_t l = 0; l < wide; l++)
+            sum[r * pitch + l] += (double)s[r][l];
+}
+
+AP_CLONES void ap_synapse_batch_single(size_t rows, size_t cols, const float *restrict w, size_t stride,
+                                       const float *restrict x, double *restrict out)
+{
+    memset(out, 0, rows * stride * sizeof *out);
+    for (size_t j = 0; j < cols; j += DEEP) {
+        size_t deep = cols - j < DEEP ? cols - j : DEEP;
+        for (size_t i = 0; i < rows; i += TILE_ROWS) {
+            const float *row[TILE_ROWS];
+            double beyond[TILE_ROWS * BAND]; /* where rows end, sums of rows that are not there go nowhere */
+            bool whole = rows - i >= TILE_ROWS;
+            for (size_t r = 0; r < TILE_ROWS; r++)
+                row[r] = w + (i + (i + r < rows ? r : 0)) * cols + j;
+            for (size_t b = 0; b < stride;) {
+                size_t wide = stride - b >= BAND ? BAND : TILE / 2, pitch = whole ? stride : BAND;
+                double *to = whole ? out + i * stride + b : beyond;
+                const float *from = x + j * stride + b;
+                if (!whole)
+                    memset(beyond, 0, sizeof beyond);
+                if (wide == BAND) /* widths that the compiler knows */
+                    single_tile(deep, row, from, stride, BAND, to, pitch);
+                else
+                    single_tile(deep, row, from, stride, TILE / 2, to, pitch);
+                for (size_t r = 0; !whole && i + r < rows; r++)
+                    for (size_t l = 0; l < wide; l++)
+                        out[(i + r) * stride + b + l] += beyond[r * BAND + l];
+                b += wide;
+            }
+        }
+    }
+}
+
+AP_CLONES void ap_synapse_single(size_t n, const double *restrict w, float *restrict to)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++)
+        to[j] = (float)w[j];
+}
+
 /* At most CHUNK products at a time: some columns of their pre, side by side, and their coefficients for FOLD_ROWS rows stay in
  * the cache while tiles of the matrices pass once. */
 enum { CHUNK = 128, FOLD_ROWS = 64 };
 
-/* c[k][r] = of[k] * post of row i + r at k; zeros below the last of `high` rows. */
+/* c[k][r] = of[k] * post of row i + r at k (or low); zeros below the last of `high` rows. */
 static inline __attribute__((always_inline)) void scale_post(const struct ap_synapse_factors *f,
+                                                             const double *restrict post,
                                                              const double *restrict of, size_t i, size_t high,
                                                              double c[CHUNK][TILE_ROWS])
 {
     for (size_t k = 0; k < f->n; k++) {
-        fill_up(TILE_ROWS, high, f->post + k * f->stride + i, c[k]);
+        fill_up(TILE_ROWS, high, post + k * f->stride + i, c[k]);
         for (size_t r = 0; r < TILE_ROWS; r++)
             c[k][r] *= of[k];
     }
@@ -515,9 +575,9 @@ static inline __attribute__((always_inline)) void rank_chunk(size_t rows, size_t
     for (size_t first = 0; first < rows; first += FOLD_ROWS) {
         size_t last = rows - first < FOLD_ROWS ? rows : first + FOLD_ROWS;
         for (size_t i = first, t = 0; i < last; i += TILE_ROWS, t++) {
-            scale_post(f, f->a, i, last - i, a[t]);
+            scale_post(f, f->post, f->a, i, last - i, a[t]);
             if (d)
-                scale_post(f, f->d, i, last - i, b[t]);
+                scale_post(f, f->low, f->d, i, last - i, b[t]);
         }
         for (size_t j = 0; j < cols; j += TILE) {
             size_t wide = cols - j < TILE ? cols - j : TILE;
@@ -551,6 +611,7 @@ AP_CLONES void ap_synapse_rank(size_t rows, size_t cols, double *restrict w, dou
         part.a = f->a + done;
         part.d = f->d + done;
         part.post = f->post + done * f->stride;
+        part.low = f->low + done * f->stride;
         part.pre = f->pre + done * cols;
         rank_chunk(rows, cols, w, d, &part);
         part.left = part.epsilon = 1;

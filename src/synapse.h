@@ -21,6 +21,11 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
 void ap_synapse_batch(size_t rows, size_t cols, const double *w, size_t stride, const double *x, int add,
                       double *out);
 
+/* The same from numbers in single precision: 256 columns at a time, j = 0, 1, ... by fma, which are then added in double. */
+void ap_synapse_batch_single(size_t rows, size_t cols, const float *w, size_t stride, const float *x,
+                             double *out);
+void ap_synapse_single(size_t n, const double *w, float *to);
+
 /* A matrix in two digits of 8 bits, see mirror.h: w[i][j] / scale[i] is the first digit and 1 / AP_SYNAPSE_BASE of the second, each
  * rounded to nearest; the largest of a row is 127. Row i is at i * stride / 4 of both; columns from cols to stride become 0; lost_first[i] is
  * the sum of what the first leaves, lost[i] of what both do. A row with a number that is not finite has the scale NaN. */
@@ -61,14 +66,14 @@ void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left
 void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *v, const double *c, double *out);
 
 /* Many products at once, any number n, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
- * d = epsilon d + sum_k d[k] post_k pre_k^T; row i of post_k is post[k * stride + i], pre is [n][cols]. Without matrix d (NULL)
+ * d = epsilon d + sum_k d[k] low_k pre_k^T; row i of post_k is post[k * stride + i], of low_k likewise, pre is [n][cols]. Without matrix d (NULL)
  * the first only; alpha = 0 leaves d out of w. Of more than 128 products the first 128 are taken so, then the next are
  * added, ... */
 enum { AP_SYNAPSE_RANK = 64 }; /* so many are worth collecting before they are folded */
 struct ap_synapse_factors {
     size_t n;
     double left, alpha, epsilon;
-    const double *a, *d, *post;
+    const double *a, *d, *post, *low; /* low: as a rule post */
     size_t stride;
     const double *pre;
 };

@@ -194,6 +194,7 @@ static void fold(const struct problem *p)
                                          .a = p->small,
                                          .d = p->small,
                                          .post = p->left,
+                                         .low = p->left,
                                          .stride = p->rows,
                                          .pre = p->right};
     ap_synapse_rank(p->rows, p->cols, p->w, p->d, &f);

@@ -226,9 +226,9 @@ static void rank_slowly(size_t rows, size_t cols, double *w, double *d, const st
             for (size_t k = 0; !k || k < f->n; k += 128) {
                 double sw = 0, sd = 0, *wij = w + i * cols + j, *dij = d ? d + i * cols + j : NULL;
                 for (size_t l = k; l < f->n && l < k + 128; l++) {
-                    double post = f->post[l * f->stride + i], pre = f->pre[l * cols + j];
-                    sw = fma(f->a[l] * post, pre, sw);
-                    sd = fma(f->d[l] * post, pre, sd);
+                    double pre = f->pre[l * cols + j];
+                    sw = fma(f->a[l] * f->post[l * f->stride + i], pre, sw);
+                    sd = fma(f->d[l] * f->low[l * f->stride + i], pre, sd);
                 }
                 *wij = fma(k ? 1 : f->left, *wij, sw);
                 if (dij) {
@@ -244,14 +244,15 @@ static void test_a_fold_of_any_rank_is_the_definition_bit_by_bit(void **unused)
     static const size_t ROWS[] = {1, 7, 8, 64, 75}, COLS[] = {1, 8, 16, 45},
                         N[] = {0, 1, 64, 127, 128, 129, 300};
     enum { MOST = 75, WIDEST = 45, RANK = 300, ALL = MOST * WIDEST + 1 };
-    static double a[RANK], c[RANK], post[RANK * (MOST + 2)], pre[RANK * WIDEST], w[2][ALL], d[2][ALL];
-    fill(a, RANK), fill(c, RANK), fill(post, RANK * (MOST + 2)), fill(pre, RANK * WIDEST);
+    static double a[RANK], c[RANK], post[2][RANK * (MOST + 2)], pre[RANK * WIDEST], w[2][ALL], d[2][ALL];
+    fill(a, RANK), fill(c, RANK), fill(post[0], 2 * RANK * (MOST + 2)), fill(pre, RANK * WIDEST);
     for (size_t m = 0; m < sizeof ROWS / sizeof *ROWS; m++)
         for (size_t q = 0; q < sizeof COLS / sizeof *COLS; q++)
             for (size_t n = 0; n < sizeof N / sizeof *N; n++)
                 for (int lowpass = 0; lowpass < 3; lowpass++) { /* none, coupled, d by itself */
                     const struct ap_synapse_factors f = {
-                        N[n], 0.99, lowpass == 2 ? 0 : 0.3, 0.6, a, c, post, ROWS[m] + 2, pre};
+                        N[n],        0.99, lowpass == 2 ? 0 : 0.3, 0.6, a, c, post[0], post[n % 2],
+                        ROWS[m] + 2, pre};
                     fill(w[0], ALL), fill(d[0], ALL);
                     memcpy(w[1], w[0], sizeof w[0]);
                     memcpy(d[1], d[0], sizeof d[0]);

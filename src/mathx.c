@@ -220,6 +220,14 @@ INLINE double logistic_core(double x)
     return quotient(x < 0.0 ? t : 1.0, 0.0, d, d_low);
 }
 
+/* logistic(x) logistic(-x), the product of what both give. */
+INLINE double logistic_slope_core(double x)
+{
+    double t = exp_core(-fabs(x));
+    double d = 1.0 + t, d_low = (1.0 - d) + t;
+    return quotient(t, 0.0, d, d_low) * quotient(1.0, 0.0, d, d_low);
+}
+
 INLINE double expm1_core(double x)
 {
     double c = x > 40.0 ? 40.0 : x; /* beyond, e^x - 1 is e^x to less than an ulp */
@@ -267,6 +275,7 @@ SCALAR_AND_ARRAY(log1p)
 SCALAR_AND_ARRAY(tanh)
 SCALAR_AND_ARRAY(log1pexp)
 SCALAR_AND_ARRAY(logistic)
+SCALAR_AND_ARRAY(logistic_slope)
 
 AP_CLONES double ap_mathx_pow(double x, double y)
 {

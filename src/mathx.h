@@ -22,13 +22,14 @@
 /* All are dimensionless, double to double, in round-to-nearest. NaN in gives NaN out; +-inf give the limits;
  * denormal results are right. Errors in ulp, the largest found on 10^7 arguments per range (see
  * tests/unit/test_mathx.c). Nothing sets errno. */
-double ap_mathx_exp(double x);      /* e^x; 0.79 ulp, 0.70 where the result is normal */
-double ap_mathx_expm1(double x);    /* e^x - 1, sharp near 0; 1.25 ulp */
-double ap_mathx_log(double x);      /* natural logarithm; 0 -> -inf, x < 0 -> NaN; 0.84 ulp */
-double ap_mathx_log1p(double x);    /* ln(1 + x), sharp near 0; -1 -> -inf, x < -1 -> NaN; 0.85 ulp */
-double ap_mathx_tanh(double x);     /* odd, keeps the sign of zero; 0.92 ulp */
-double ap_mathx_log1pexp(double x); /* ln(1 + e^x): the soft rectifier; never overflows; 0.85 ulp */
-double ap_mathx_logistic(double x); /* 1 / (1 + e^-x); 1.48 ulp */
+double ap_mathx_exp(double x);            /* e^x; 0.79 ulp, 0.70 where the result is normal */
+double ap_mathx_expm1(double x);          /* e^x - 1, sharp near 0; 1.25 ulp */
+double ap_mathx_log(double x);            /* natural logarithm; 0 -> -inf, x < 0 -> NaN; 0.84 ulp */
+double ap_mathx_log1p(double x);          /* ln(1 + x), sharp near 0; -1 -> -inf, x < -1 -> NaN; 0.85 ulp */
+double ap_mathx_tanh(double x);           /* odd, keeps the sign of zero; 0.92 ulp */
+double ap_mathx_log1pexp(double x);       /* ln(1 + e^x): the soft rectifier; never overflows; 0.85 ulp */
+double ap_mathx_logistic(double x);       /* 1 / (1 + e^-x); 1.48 ulp */
+double ap_mathx_logistic_slope(double x); /* its derivative: logistic(x) logistic(-x), bit by bit */
 
 /* x^y for x >= 0 (below: NaN), limits as in C. 0.69 ulp for |y| <= 1, all that the choice of a step needs; the
  * error grows with |y|: 1.2 ulp at 5, 15 at 100. */
@@ -46,5 +47,6 @@ void ap_mathx_log1p_n(size_t n, const double *x, double *y);
 void ap_mathx_tanh_n(size_t n, const double *x, double *y);
 void ap_mathx_log1pexp_n(size_t n, const double *x, double *y);
 void ap_mathx_logistic_n(size_t n, const double *x, double *y);
+void ap_mathx_logistic_slope_n(size_t n, const double *x, double *y);
 
 #endif

@@ -35,14 +35,7 @@ static void logistic_rate(const double *p, size_t n, const double *u, double *r)
 static void logistic_slope(const double *p, size_t n, const double *u, double *s)
 {
     (void)p;
-    FOR_BLOCKS(at, size)
-    {
-        double up[BLOCK], down[BLOCK];
-        EACH(i, size) down[i] = -u[at + i];
-        ap_mathx_logistic_n(size, u + at, up);
-        ap_mathx_logistic_n(size, down, down);
-        EACH(i, size) s[at + i] = up[i] * down[i];
-    }
+    ap_mathx_logistic_slope_n(n, u, s);
 }
 
 /* phi' (1 - 2 phi) = -phi' tanh(u/2) */

@@ -13,9 +13,10 @@
 #include "synapse.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
-enum { LEAST = 128 * 128 }; /* synapses for which this pays */
+enum { LEAST = 128 * 128, ROWS = 64 }; /* synapses for which this pays; rows of one piece of work */
 static const double SAFETY = 3,
                     ROUNDING = 0.28867513459481288; /* of a unit, root mean square: 1 / sqrt(12) */
 
@@ -96,13 +97,26 @@ void ap_mirror_forget(struct ap_mirrors *x, int proj)
         }
 }
 
-static void make(struct ap_mirror *m, const struct ap_proj *p)
+/* Rows [first, first + n). No sums are known of a matrix that has just changed, so their place is free. */
+static void make_rows(struct ap_mirror *m, const struct ap_proj *p, size_t first, size_t n)
 {
+    size_t at = first * m->stride / 4;
+    ap_synapse_coarsen(n, p->cols, p->w + first * p->cols, m->stride, m->digit[0] + at, m->digit[1] + at,
+                       m->scale + first, m->wx[0] + first, m->wx[1] + first);
+}
+
+static void make(const struct ap_mirrors *x, struct ap_mirror *m)
+{
+    const struct ap_proj *p = &x->c->proj[m->proj];
     if (m->made)
         return;
-    double unit, sum; /* no sums are known of a matrix that has just changed, so their place is free */
-    ap_synapse_coarsen(p->rows, p->cols, p->w, m->stride, m->digit[0], m->digit[1], m->scale, m->wx[0],
-                       m->wx[1]);
+    double unit, sum;
+    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
+#pragma omp parallel for schedule(static) if (x->c->threaded && !omp_in_parallel())
+    for (long k = 0; k < pieces; k++) {
+        size_t first = (size_t)k * ROWS;
+        make_rows(m, p, first, first + ROWS < p->rows ? ROWS : p->rows - first);
+    }
     ap_synapse_product(1, p->rows, m->scale, m->scale, 0, &unit);
     double rounding = ROUNDING * ROUNDING * unit;
     for (int k = 0; k < 2; k++, rounding /= AP_SYNAPSE_BASE * AP_SYNAPSE_BASE) {
@@ -111,6 +125,12 @@ static void make(struct ap_mirror *m, const struct ap_proj *p)
     }
     m->known = false;
     m->made = true;
+}
+
+void ap_mirror_make(struct ap_mirrors *x)
+{
+    for (int k = 0; x->used && k < x->n; k++)
+        make(x, &x->of[k]);
 }
 
 /* moved = x, or x - from; returns its length. */
@@ -140,7 +160,7 @@ AP_CLONES static double move(struct ap_mirror *m, size_t n, const double *restri
 void ap_mirror_look(const struct ap_mirrors *x, struct ap_mirror *m, const double *sent, double tolerance)
 {
     const struct ap_proj *p = &x->c->proj[m->proj];
-    make(m, p);
+    make(x, m);
     m->change = false;
     m->way = AP_MIRROR_ROUGH;
     double length = m->known ? move(m, p->cols, sent, m->x[1]) : 0;
@@ -162,7 +182,7 @@ void ap_mirror_look_change(const struct ap_mirrors *x, struct ap_mirror *m, cons
                            double tolerance)
 {
     const struct ap_proj *p = &x->c->proj[m->proj];
-    make(m, p);
+    make(x, m);
     m->change = true;
     m->way =
         SAFETY * m->off[0] * move(m, p->cols, change, NULL) <= tolerance ? AP_MIRROR_ROUGH : AP_MIRROR_FINE;

@@ -58,6 +58,9 @@ void ap_mirror_free(struct ap_mirrors *x);
 /* The matrix of a projection was changed; proj -1: any matrix with a rule may have been, and sums begin anew. */
 void ap_mirror_forget(struct ap_mirrors *x, int proj);
 
+/* Copies of the matrices that were changed, by all threads; who looks makes what is missing, by one. */
+void ap_mirror_make(struct ap_mirrors *x);
+
 /* Before sums are taken: what is sent, x [cols]. A sum may be off by `tolerance` (root mean square over the rows). */
 void ap_mirror_look(const struct ap_mirrors *x, struct ap_mirror *m, const double *sent, double tolerance);
 /* The same of a change of what is sent. */

@@ -16,6 +16,7 @@
  * Never: is used with coupled weights.
  * Test: tests/unit/test_plasticity.c */
 #include "plasticity.h"
+#include "stage.h"
 #include "synapse.h"
 
 #include <math.h>
@@ -57,7 +58,9 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
             ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
                             x->rhs->signal + p->pre_signal.at);
     }
-    ap_rhs_drift(x->rhs, t);
+    ap_rhs_drift_from(x->rhs, t);
+    for (int k = 0; k < x->rhs->c->n_task; k++)
+        ap_rhs_drift(x->rhs, k);
     ap_profile_enter(x->rhs->profile, part);
 }
 
@@ -90,40 +93,58 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
                              pre1 + t->first + i, &k);
 }
 
-/* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. */
+/* The changes that are kept apart from their matrix: of afferents, then of factors. */
+static void update_store(struct ap_plasticity *x, int k, double t, double h, bool euler)
+{
+    struct ap_rhs *r = x->rhs;
+    const double *now = r->signal, *before = euler ? now : x->before;
+    if (k < r->afferent.n) {
+        struct ap_afferent *f = &r->afferent.of[k];
+        const struct ap_proj *p = &r->c->proj[f->proj];
+        if (!f->learns || !r->now.plastic[f->proj])
+            return;
+        const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
+        ap_afferent_step(f, h, &coefficients, before + p->post_signal.at, ap_rhs_left(r, p->pre, t - h),
+                         now + p->post_signal.at, ap_rhs_left(r, p->pre, t));
+        return;
+    }
+    struct ap_factor *f = &r->factor.of[k - r->afferent.n];
+    const struct ap_proj *p = &r->c->proj[f->proj];
+    if (f->learns)
+        ap_factor_step(&r->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
+}
+
+/* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. By all threads of a team together. */
 static void update(struct ap_plasticity *x, double t, double h, bool euler)
 {
-    const struct ap_circuit *c = x->rhs->c;
-    const double *now = x->rhs->signal, *before = euler ? now : x->before;
-    for (int k = 0; k < x->rhs->afferent.n; k++) {
-        struct ap_afferent *f = &x->rhs->afferent.of[k];
-        const struct ap_proj *p = &c->proj[f->proj];
-        if (!f->learns || !x->rhs->now.plastic[f->proj])
-            continue;
-        const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
-        ap_afferent_step(f, h, &coefficients, before + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t - h),
-                         now + p->post_signal.at, ap_rhs_left(x->rhs, p->pre, t));
-    }
-    for (int k = 0; k < x->rhs->factor.n; k++) {
-        struct ap_factor *f = &x->rhs->factor.of[k];
-        const struct ap_proj *p = &c->proj[f->proj];
-        if (!f->learns)
-            continue;
-        ap_factor_step(&x->rhs->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
-    }
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int k = 0; k < c->n_proj_task; k++)
-        update_rows(x, &c->proj_task[k], h, euler);
+    const struct ap_rhs *r = x->rhs;
+#pragma omp for schedule(static, 1)
+    for (int k = 0; k < r->afferent.n + r->factor.n; k++)
+        update_store(x, k, t, h, euler);
+#pragma omp for schedule(static, 1)
+    for (int k = 0; k < r->c->n_proj_task; k++)
+        update_rows(x, &r->c->proj_task[k], h, euler);
 }
 
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 {
-    enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
-    ap_rhs_signals(x->rhs);
-    update(x, t, h, false);
-    memcpy(x->before, x->rhs->signal, x->rhs->c->n_signal * sizeof *x->before);
-    ap_rhs_drift(x->rhs, t);
-    ap_profile_enter(x->rhs->profile, part);
+    struct ap_rhs *r = x->rhs;
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_PLASTICITY);
+    ap_rhs_drift_from(r, t);
+#pragma omp parallel if (r->c->threaded)
+    {
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->c->n_proj; k++)
+            ap_stage_signals(r, k);
+        update(x, t, h, false);
+#pragma omp for schedule(static, 1) nowait
+        for (int k = 0; k < r->c->n_task; k++)
+            ap_rhs_drift(r, k);
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < r->c->n_signal; i++)
+            x->before[i] = r->signal[i];
+    }
+    ap_profile_enter(r->profile, part);
 }
 
 bool ap_plasticity_stale(const struct ap_plasticity *x, const struct ap_factor *f)
@@ -152,6 +173,7 @@ void ap_plasticity_renew(struct ap_plasticity *x)
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
+#pragma omp parallel if (x->rhs->c->threaded)
     update(x, t, dt, true);
     ap_profile_enter(x->rhs->profile, part);
 }

@@ -219,14 +219,15 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
     }
 }
 
-void ap_rhs_drift(struct ap_rhs *r, double t)
+void ap_rhs_drift_from(struct ap_rhs *r, double t)
 {
-    const struct ap_circuit *c = r->c;
     r->drift_from = t;
     r->drifts = true;
-#pragma omp parallel for schedule(static, 1) if (c->threaded)
-    for (int k = 0; k < c->n_task; k++)
-        drift_rows(r, &c->task[k]);
+}
+
+void ap_rhs_drift(struct ap_rhs *r, int task)
+{
+    drift_rows(r, &r->c->task[task]);
 }
 
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
@@ -235,7 +236,9 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     double decay[AP_SPEC_POPS];
     r->evaluations++;
     r->at = t;
-    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_RATES);
+    enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_SUMS);
+    ap_mirror_make(&r->mirror);
+    ap_profile_enter(r->profile, AP_PROFILE_RATES);
     ap_stage_bind(r, y);
     ap_stage_decay(r, t, decay);
     bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;

@@ -90,7 +90,9 @@ const double *ap_rhs_sent(const struct ap_rhs *r, int proj);
 /* Fills r->signal for all plastic projections from the fields of the last evaluation. */
 void ap_rhs_signals(struct ap_rhs *r);
 
-/* Held weights: sets drift from the weights' rates of change and the fields of the last evaluation, at time t. */
-void ap_rhs_drift(struct ap_rhs *r, double t);
+/* Held weights: from now on sums drift, from time t; then for all tasks of the circuit: drift from the weights' rates of change and
+ * the fields and signals of that time. */
+void ap_rhs_drift_from(struct ap_rhs *r, double t);
+void ap_rhs_drift(struct ap_rhs *r, int task);
 
 #endif

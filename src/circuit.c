@@ -275,11 +275,11 @@ static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
     return AP_OK;
 }
 
-/* Rows [0, n) of thing `id` in pieces of about TASK_WORK; counts only when out is NULL. */
+/* Rows [0, n) of thing `id` in pieces of about TASK_WORK, whole eights of rows as the kernels take them; counts only when out is NULL. */
 static int split(struct ap_task *out, int id, size_t n, size_t work)
 {
     size_t rows = TASK_WORK / (work ? work : 1);
-    rows = rows < 1 ? 1 : rows > 256 ? 256 : rows;
+    rows = rows > 248 ? 256 : (rows / 8 + 1) * 8;
     int count = 0;
     for (size_t first = 0; first < n; first += rows, count++)
         if (out)

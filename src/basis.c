@@ -6,9 +6,10 @@
  *   the distance of each from the span of those chosen. Its rounding is that of squares, 1e-8 of a norm.
  * Invariants:
  *   1. Each store is worked on by one thread in one order.
- * Never: changes the store.
+ * Never: changes what the store holds; ap_basis_write may fill its free room.
  * Test: tests/unit/test_factor.c */
 #include "basis.h"
+#include "integrate.h"
 
 #include <math.h>
 #include <string.h>
@@ -35,10 +36,13 @@ static void solve(struct ap_basis *b, double l[MOST][MOST], size_t k)
     }
 }
 
-void ap_basis_find(struct ap_basis *b, const struct ap_factors *x, const struct ap_factor *f, double part)
+void ap_basis_find(struct ap_basis *b, const struct ap_factors *x, const struct ap_factor *f)
 {
-    static const double LEAST = 1e-6; /* of a norm; the Gram matrix knows 1e-8 */
+    static const double PART = 0.01, /* of the tolerance */
+        LEAST = 1e-5;                /* of a norm; the Gram matrix knows 1e-8 */
     const struct ap_proj *p = &x->c->proj[f->proj];
+    const struct ap_integrator_spec *g = &x->c->spec->integrator;
+    double part = g->row->adaptive ? PART * g->rtol : 0;
     double gram[MOST][MOST], l[MOST][MOST], left[MOST], weight[MOST], all = 0;
     bool exact = part < LEAST;
     b->n = 0;

@@ -14,9 +14,10 @@ struct ap_basis {
     double c[AP_SYNAPSE_RANK][AP_SYNAPSE_RANK]; /* [product][member]; 0 above a member's own row */
 };
 
-/* Chooses the members. What is left out of all products together is less than `part` of them, each taken by its norm and by what
- * it adds to weights now and, through D, later. Where that is too near to rounding, all are members. */
-void ap_basis_find(struct ap_basis *b, const struct ap_factors *x, const struct ap_factor *f, double part);
+/* Chooses the members. What is left out of all products together is less than a hundredth of the integrator's relative tolerance of
+ * them, each taken by its norm and by what it adds to weights now and, through D, later. Where that is too near to rounding, or steps
+ * are fixed, all are members. */
+void ap_basis_find(struct ap_basis *b, const struct ap_factors *x, const struct ap_factor *f);
 
 /* post, low [b->n][rows]: what W and what D take, the second with low-pass alone; pre [b->n][cols]. */
 void ap_basis_write(const struct ap_basis *b, const struct ap_factors *x, const struct ap_factor *f,

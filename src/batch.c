@@ -130,8 +130,7 @@ enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *
     }
     if (c->spec->integrator.hierarchy) {
         x->hierarchy = ap_mem_array(e, (size_t)x->most, sizeof *x->hierarchy, "integrator");
-        x->local = ap_mem_array(e, AP_SPEC_POPS, sizeof *x->local, "integrator");
-        if (!x->hierarchy || !x->local)
+        if (!x->hierarchy)
             return AP_EMEMORY;
         for (int b = 0; b < x->most; b++)
             AP_TRY(ap_hierarchy_init(e, &x->hierarchy[b], x->rhs[b]));
@@ -149,9 +148,9 @@ void ap_batch_free(struct ap_batch *x)
         if (x->more_plasticity && b > 0)
             ap_plasticity_free(&x->more_plasticity[b - 1]);
     }
-    void *const all[] = {x->rhs, x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->local, x->in,
-                         x->out, x->given,      x->piece, x->chosen,          x->which,     x->block, x->post,
-                         x->pre, x->low,        x->share, x->basis,           x->at};
+    void *const all[] = {x->rhs,  x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->in,
+                         x->out,  x->given,      x->piece, x->chosen,          x->which,     x->block,
+                         x->post, x->pre,        x->low,   x->share,           x->basis,     x->at};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ap_mem_free(all[i]);
     *x = (struct ap_batch){0};
@@ -438,8 +437,7 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
     ap_hierarchy_begin(h);
-    for (int o = 0; o < h->n; o++)
-        ap_hierarchy_local(h, o, gamma, &x->local[o]);
+    ap_hierarchy_locals(h, gamma);
 #pragma omp parallel if (x->c->threaded)
     for (int o = 0; o < h->n; o++) {
 #pragma omp single
@@ -459,7 +457,7 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
                 size_t at = (size_t)copy * n;
                 give(x, copy, true);
                 for (int j = h->first[o]; j < h->last[o]; j++)
-                    ap_hierarchy_task(&h[copy], j, &x->local[o], gamma, b + at, to + at);
+                    ap_hierarchy_task(&h[copy], j, &h->local[o], gamma, b + at, to + at);
                 ap_hierarchy_solved(&h[copy], o);
                 give(x, copy, false);
                 if (o == h->n - 1)
@@ -715,15 +713,13 @@ static void fold_rows(struct ap_batch *x, int proj, double left, double alpha, d
 /* Of as many copies at a time as there is room for. */
 static void fold_stores(struct ap_batch *x, int k)
 {
-    static const double PART = 0.01; /* of the integrator's tolerance */
     const struct ap_factor *f = &x->rhs[0]->factor.of[k];
     const struct ap_proj *p = &x->c->proj[f->proj];
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (int g = 0; g < n_spans(x); g++) {
         struct span s = span(x, g);
         for (int b = s.first; b < s.last; b++)
-            ap_basis_find(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k],
-                          PART * x->c->spec->integrator.rtol);
+            ap_basis_find(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k]);
     }
     for (int group = 0, next = 0; group < x->n; group = next) {
         size_t n = 0;

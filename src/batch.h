@@ -34,9 +34,8 @@ struct ap_batch {
     int most, n; /* copies there are; in this presentation */
     struct ap_rhs **rhs;
     struct ap_plasticity **plasticity;
-    struct ap_hierarchy *hierarchy;   /* [most], when the integrator uses it */
-    struct ap_hierarchy_local *local; /* of the populations, in this pass */
-    struct ap_rhs *more;              /* [most - 1] all but the first, which belongs to the caller */
+    struct ap_hierarchy *hierarchy; /* [most], when the integrator uses it */
+    struct ap_rhs *more;            /* [most - 1] all but the first, which belongs to the caller */
     struct ap_plasticity *more_plasticity;
     const bool *plastic; /* [n_proj] whose rules act at some time of this presentation */
     /* joint products */

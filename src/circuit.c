@@ -279,7 +279,7 @@ static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
 static int split(struct ap_task *out, int id, size_t n, size_t work)
 {
     size_t rows = TASK_WORK / (work ? work : 1);
-    rows = rows > 248 ? 256 : (rows / 8 + 1) * 8;
+    rows = rows < 1 ? 8 : rows > 256 ? 256 : (rows + 7) / 8 * 8;
     int count = 0;
     for (size_t first = 0; first < n; first += rows, count++)
         if (out)

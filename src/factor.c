@@ -10,6 +10,7 @@
  * Never: is used where a matrix is read in the midst of a presentation.
  * Test: tests/unit/test_factor.c */
 #include "factor.h"
+#include "basis.h"
 #include "mathx.h"
 
 #include <math.h>
@@ -175,17 +176,35 @@ AP_CLONES void ap_factor_add(const struct ap_factors *x, const struct ap_factor 
     ap_synapse_combine(f->n, last - first, p->rows, f->post + first, f->c, sum);
 }
 
+/* What the matrices take: all products, or, where there is room for it behind them, the fewer that stand for them. */
+static void prepare(const struct ap_factors *x, struct ap_factor *f)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    struct ap_basis b;
+    f->fold = (struct ap_synapse_factors){f->n, f->left, f->alpha, f->epsilon, f->a,
+                                          f->d, f->post, f->post,  p->rows,    f->pre};
+    ap_basis_find(&b, x, f);
+    if (b.n == f->n || f->n + 2 * b.n > f->room)
+        return;
+    double *post = f->post + f->n * p->rows, *low = post + b.n * p->rows, *pre = f->pre + f->n * p->cols;
+    ap_basis_write(&b, x, f, post, low, pre);
+    for (size_t j = 0; j < b.n; j++)
+        f->c[j] = 1;
+    f->fold =
+        (struct ap_synapse_factors){b.n, f->left, f->alpha, f->epsilon, f->c, f->c, post, low, p->rows, pre};
+}
+
 /* W0 and D0 become W and D of now; the last product stays as that of the present. */
-static void bring_up(const struct ap_factors *x, struct ap_factor *f)
+static void bring_up(const struct ap_factors *x, const struct ap_factor *f)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     long pieces = (long)((p->rows + ROWS - 1) / ROWS);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
     for (long i = 0; i < pieces; i++) {
         size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
-        const double *post = f->post + first;
-        const struct ap_synapse_factors k = {f->n, f->left, f->alpha, f->epsilon, f->a,
-                                             f->d, post,    post,     p->rows,    f->pre};
+        struct ap_synapse_factors k = f->fold;
+        k.post += first;
+        k.low += first;
         ap_synapse_rank(n, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
     }
 }
@@ -239,6 +258,7 @@ void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)
 
 void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f)
 {
+    prepare(x, f);
     bring_up(x, f);
     ap_factor_clear(x, f);
 }
@@ -262,6 +282,10 @@ bool ap_factor_holds(const struct ap_factors *x, int proj)
 
 void ap_factor_fold(struct ap_factors *x)
 {
+#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
+    for (int k = 0; k < x->n; k++)
+        if (x->of[k].learns)
+            prepare(x, &x->of[k]);
     for (int k = 0; k < x->n; k++) {
         if (x->of[k].learns)
             bring_up(x, &x->of[k]);

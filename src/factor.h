@@ -31,7 +31,8 @@ struct ap_factor {
     double reach;        /* alpha one step on */
     /* at the last ap_factor_look */
     double left_now, alpha_now;
-    double *c; /* [room] coefficient * (pre_k . x) */
+    double *c;                      /* [room] coefficient * (pre_k . x) */
+    struct ap_synapse_factors fold; /* what the matrices take */
 };
 
 struct ap_factors {

@@ -66,6 +66,9 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
             h->order[at] = h->order[at - 1];
         h->order[at] = p;
     }
+    h->local = ap_mem_array(e, (size_t)h->n + 1, sizeof *h->local, "integrator");
+    if (!h->local)
+        return AP_EMEMORY;
     for (int o = 0; o < h->n; o++) {
         h->place[h->order[o]] = o;
         h->first[o] = c->n_task;
@@ -80,6 +83,7 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
 
 void ap_hierarchy_free(struct ap_hierarchy *h)
 {
+    ap_mem_free(h->local);
     ap_mem_free(h->work);
     ap_mem_free(h->x);
     ap_mem_free(h->rate);
@@ -120,7 +124,7 @@ static void invert(int n, double m[MOST][MOST], double inverse[MOST][MOST])
 }
 
 /* Column by column: one compartment of neuron 0 is moved by 1, all else stands still. */
-void ap_hierarchy_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hierarchy_local *l)
+static void find_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hierarchy_local *l)
 {
     struct ap_rhs *r = h->rhs;
     int pop = h->order[o];
@@ -149,6 +153,12 @@ void ap_hierarchy_local(struct ap_hierarchy *h, int o, double gamma, struct ap_h
             r->dv[p->comp[l->comp[j]].value] = 0;
     }
     invert(l->n, m, l->inverse);
+}
+
+void ap_hierarchy_locals(struct ap_hierarchy *h, double gamma)
+{
+    for (int o = 0; o < h->n; o++)
+        find_local(h, o, gamma, &h->local[o]);
 }
 
 /* ---- a population ----------------------------------------------------------------------------------- */
@@ -211,9 +221,8 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
     struct ap_rhs *r = h->rhs;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
     ap_hierarchy_begin(h);
+    ap_hierarchy_locals(h, gamma);
     for (int o = 0; o < h->n; o++) {
-        struct ap_hierarchy_local l;
-        ap_hierarchy_local(h, o, gamma, &l);
         for (int k = 0; k < r->mirror.n; k++) {
             const struct ap_proj *p = &r->c->proj[r->mirror.of[k].proj];
             if (p->post == h->order[o] && h->known[p->pre])
@@ -221,7 +230,7 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
         }
 #pragma omp parallel for schedule(static, 1) if (r->c->threaded)
         for (int k = h->first[o]; k < h->last[o]; k++)
-            ap_hierarchy_task(h, k, &l, gamma, b, x);
+            ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
         ap_hierarchy_solved(h, o);
     }
     ap_hierarchy_end(h, x);

@@ -23,6 +23,7 @@ struct ap_hierarchy {
     int first[AP_SPEC_POPS], last[AP_SPEC_POPS]; /* [n] their tasks */
     bool known[AP_SPEC_POPS];                    /* [n_pop] solved already, in this pass */
     int place[AP_SPEC_POPS];                     /* [n_pop] in that order; -1: no state */
+    struct ap_hierarchy_local *local;            /* [n] at the last gamma */
     double *work, *x;                            /* [n_state] x: what the last pass found */
     double *rate;                                /* [n_rate] */
     long evaluations;                            /* of the right-hand side before the last pass */
@@ -34,10 +35,11 @@ void ap_hierarchy_free(struct ap_hierarchy *h);
 /* x [n_state], about (1 - gamma J)^-1 b, J at the linearised point; held weights only. */
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
 
-/* Its parts, for several circuits that share their weights: before; what all neurons of population order[o] have in common, the
- * same for all circuits; c->task[k], one of [first[o], last[o]); population order[o] is solved; after. */
+/* Its parts, for several circuits that share their weights: before; what all neurons of a population have in common, the same for
+ * all circuits; c->task[k] of population order[o], k in [first[o], last[o]); that population is solved; after. */
 void ap_hierarchy_begin(struct ap_hierarchy *h);
-void ap_hierarchy_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hierarchy_local *l);
+void ap_hierarchy_locals(struct ap_hierarchy *h,
+                         double gamma); /* fills h->local; begin must have been last */
 void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
                        const double *b, double *x);
 void ap_hierarchy_solved(struct ap_hierarchy *h, int o);

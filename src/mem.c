@@ -9,6 +9,7 @@
  * Test: tests/unit/test_mem.c */
 #include "mem.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,7 +51,21 @@ bool ap_mem_sum(size_t a, size_t b, size_t *out)
     return !__builtin_add_overflow(a, b, out);
 }
 
-void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
+/* Whole pages of a block are given back: they come anew, with zeros in them, when they are needed. */
+static void give_back(char *block, size_t bytes)
+{
+    enum { PAGE = 4096 };
+    size_t before = (size_t)(-(uintptr_t)block % PAGE);
+    size_t pages = bytes > before ? (bytes - before) / PAGE * PAGE : 0;
+    if (pages == 0 || madvise(block + before, pages, MADV_DONTNEED) != 0) { /* locked memory stays as it is */
+        memset(block, 0, bytes);
+        return;
+    }
+    memset(block, 0, before);
+    memset(block + before + pages, 0, bytes - before - pages);
+}
+
+static void *take(struct ap_err *e, size_t n, size_t size, const char *what, bool later)
 {
     size_t bytes;
     if (!ap_mem_product(n, size, &bytes) || bytes > PTRDIFF_MAX - 128) {
@@ -68,8 +83,21 @@ void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
     }
     if (unit == LARGE) /* a wish; without it pages are small and all else the same */
         (void)madvise(block, rounded, MADV_HUGEPAGE);
-    memset(block, 0, rounded);
+    if (later)
+        give_back(block, rounded);
+    else
+        memset(block, 0, rounded);
     return block;
+}
+
+void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what)
+{
+    return take(e, n, size, what, false);
+}
+
+void *ap_mem_reserve(struct ap_err *e, size_t n, size_t size, const char *what)
+{
+    return take(e, n, size, what, true);
 }
 
 enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size,

@@ -10,6 +10,8 @@
 
 /* n objects of `size` bytes, zeroed. n = 0 gives a valid pointer. `what` names them in the message. */
 void *ap_mem_array(struct ap_err *e, size_t n, size_t size, const char *what);
+/* The same for what may never be used in full: it takes no memory before it is written to. */
+void *ap_mem_reserve(struct ap_err *e, size_t n, size_t size, const char *what);
 
 /* Grows *block from n_old to n_new objects, new ones zeroed; *block is unchanged when it fails. */
 enum ap_code ap_mem_grow(struct ap_err *e, void **block, size_t n_old, size_t n_new, size_t size,

@@ -22,7 +22,7 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
 {
     *r = (struct ap_rhs){.c = c};
     size_t doubles = 8 * c->n_value + 7 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 64;
-    r->block = ap_mem_array(e, doubles, sizeof *r->block, "fields");
+    r->block = ap_mem_reserve(e, doubles, sizeof *r->block, "fields");
     r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
     r->d = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->d, "fields");
     if (!r->block || !r->w || !r->d)

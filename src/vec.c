@@ -327,7 +327,7 @@ struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit
     size_t partial = (size_t)pool->copies * (one + 1) + 1;
     if (!ap_mem_product(most, AP_VEC_POOL, &total))
         total = SIZE_MAX; /* refused below, with a message */
-    if (!(pool->data = ap_mem_array(e, total, sizeof *pool->data, "vectors of the integrator")) ||
+    if (!(pool->data = ap_mem_reserve(e, total, sizeof *pool->data, "vectors of the integrator")) ||
         !(pool->partial = ap_mem_array(e, partial, sizeof *pool->partial, "integrator"))) {
         ap_vec_pool_free(pool);
         return NULL;

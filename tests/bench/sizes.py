@@ -1,7 +1,8 @@
 """What circuits cost as they grow, and several of them: time and memory per synapse of 784-N-N-10, seeds of one file.
 
     scale N       time per presentation of 50 ms, per synapse, and over that of reading all weights once: 8 bytes each, at the
-                  bandwidth that bench_kernels finds for so many bytes, before and after each run
+                  bandwidth that bench_kernels finds for so many bytes, before and after each run. It is what two thirds of a run's
+                  presentations take more than a third of them alone, without drawing weights and opening files
     memory        bytes per synapse: difference of peak resident memory between N = 500 and 1500 over that of synapses, while it
                   simulates and with the export at the end; static, and plastic with tau_w
     replicates    seeds of tests/cli/replicates.yaml one at a time and two at once: time of both, and their ratio. It needs two free
@@ -37,12 +38,13 @@ def scale(rows, apical, only):
     for n in (100, 300, 1000, 2000, 3000, 7000):
         if only not in f"scale {n}":
             continue
-        text = circuit("W2", (784, n, n, 10), 0.1, 50, max(2, min(40, 4000000 // (n * n))), False)
+        few = max(1, min(40, 4000000 // (n * n)))
         size, seconds, bandwidths = synapses(n), [], [reading(apical, 8 * synapses(n))]
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(3):
-                run = Run(apical, folder, "scale", text, PASS)
-                seconds.append(run.seconds)
+                whole = [run.seconds * count for count in (few, 3 * few)
+                         for run in [Run(apical, folder, "scale", circuit("W2", (784, n, n, 10), 0.1, 50, count, False), PASS)]]
+                seconds.append((whole[1] - whole[0]) / (2 * few))
                 bandwidths.append(reading(apical, 8 * size))
         middle, bandwidth = statistics.median(seconds), statistics.median(bandwidths)
         rows.add(f"scale {n}", "apical hierarchy, rtol 3e-3", ms=1e3 * middle, ms_min=1e3 * min(seconds), ms_max=1e3 * max(seconds),

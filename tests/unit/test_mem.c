@@ -166,9 +166,28 @@ static void test_arena_objects_are_zero_aligned_and_apart(void **state)
     assert_int_equal(ap_err_count(e), 2);
 }
 
+/* Blocks that were used before come back with zeros, whichever way: small, of some pages, of large ones. */
+static void test_reserve_is_zeroed(void **unused)
+{
+    (void)unused;
+    static const size_t SIZES[] = {1, 5000, 300000, 5000000};
+    for (int turn = 0; turn < 3; turn++)
+        for (size_t k = 0; k < sizeof SIZES / sizeof *SIZES; k++) {
+            unsigned char *block = ap_mem_reserve(NULL, SIZES[k], 1, "test"), any = 0;
+            assert_non_null(block);
+            assert_int_equal((uintptr_t)block % 64, 0);
+            for (size_t i = 0; i < SIZES[k]; i++)
+                any |= block[i];
+            assert_int_equal(any, 0);
+            memset(block, 255, SIZES[k]);
+            ap_mem_free(block);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reserve_is_zeroed),
         cmocka_unit_test_setup_teardown(test_blocks_are_zero_and_aligned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sizes_do_not_wrap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_arena_refuses_sizes_that_wrap, setup, teardown),

@@ -7,9 +7,8 @@
  * Invariants:
  *   1. Each store is worked on by one thread in one order.
  * Never: changes what the store holds; ap_basis_write may fill its free room.
- * Test: tests/unit/test_factor.c */
+ * Test: tests/unit/test_basis.c */
 #include "basis.h"
-#include "integrate.h"
 
 #include <math.h>
 #include <string.h>
@@ -41,8 +40,7 @@ void ap_basis_find(struct ap_basis *b, const struct ap_factors *x, const struct 
     static const double PART = 0.01, /* of the tolerance */
         LEAST = 1e-5;                /* of a norm; the Gram matrix knows 1e-8 */
     const struct ap_proj *p = &x->c->proj[f->proj];
-    const struct ap_integrator_spec *g = &x->c->spec->integrator;
-    double part = g->row->adaptive ? PART * g->rtol : 0;
+    double part = PART * x->c->spec->integrator.tolerance;
     double gram[MOST][MOST], l[MOST][MOST], left[MOST], weight[MOST], all = 0;
     bool exact = part < LEAST;
     b->n = 0;

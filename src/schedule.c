@@ -457,6 +457,7 @@ static enum ap_code read_integrator(struct ap_err *e, struct ap_spec *s)
     const struct ap_row *row =
         ap_registry_need(e, &ap_integrator_table, &ap_yamlin_child(n, "kind")->at, "integrator", kind);
     s->integrator.row = (const struct ap_integrator_row *)row;
+    s->integrator.tolerance = row && s->integrator.row->adaptive ? s->integrator.rtol : 0;
     if (row && s->integrator.hierarchy && (strcmp(kind, "bdf") != 0 || !s->integrator.held))
         return ap_err_add(e, AP_EUSAGE, &ap_yamlin_child(n, "newton")->at,
                           "remove `newton`, or write `newton: krylov`",

@@ -250,6 +250,7 @@ struct ap_intervention_spec {
 struct ap_integrator_spec {
     const struct ap_integrator_row *row;
     double rtol, atol;
+    double tolerance;             /* rtol where steps adapt to it, else 0 */
     double step;                  /* Euler's step; the first step of CVODE [ms] */
     double max_step;              /* 0: none [ms] */
     int held;                     /* weights: 0 coupled, 1 held */

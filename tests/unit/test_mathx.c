@@ -341,6 +341,25 @@ static void test_limits(void **unused)
     expect(ap_mathx_logistic, DBL_MAX, 1);
 }
 
+/* The slope of the logistic is the product that one would take, in every bit. */
+static void test_logistic_slope(void **unused)
+{
+    (void)unused;
+    static const double EDGES[] = {
+        0, -0.0, 1e-300, 36.7, -36.7, 745, -745, 800, -800, (double)INFINITY, -(double)INFINITY};
+    double x[1000], y[1000];
+    for (int i = 0; i < 1000; i++)
+        x[i] = i < 11 ? EDGES[i] : (i - 500) * 0.0731;
+    ap_mathx_logistic_slope_n(1000, x, y);
+    for (int i = 0; i < 1000; i++) {
+        double product = ap_mathx_logistic(x[i]) * ap_mathx_logistic(-x[i]);
+        assert_memory_equal(&y[i], &product, sizeof product);
+        product = ap_mathx_logistic_slope(x[i]);
+        assert_memory_equal(&y[i], &product, sizeof product);
+    }
+    assert_true(isnan(ap_mathx_logistic_slope((double)NAN)));
+}
+
 static void test_tanh_is_odd(void **unused)
 {
     (void)unused;
@@ -474,6 +493,7 @@ int main(void)
     long_run = getenv("AP_LONG") != NULL;
     state = 20260101;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logistic_slope),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_array_is_scalar),
         cmocka_unit_test(test_error_within_promise),

@@ -218,6 +218,40 @@ static void test_a_batch_is_the_definition_bit_by_bit(void **unused)
                 }
 }
 
+static void test_a_batch_in_single_precision_is_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    static const size_t ROWS[] = {0, 1, 7, 8, 9, 67}, COLS[] = {0, 1, 31, 255, 257, 611};
+    enum { MOST = 67, WIDEST = 72, ALL = MOST * WIDEST };
+    static double wide[611 * WIDEST], fast[ALL + 1], slow[ALL + 1];
+    static float w[MOST * 611], x[611 * WIDEST];
+    fill(wide, MOST * 611);
+    ap_synapse_single(MOST * 611, wide, w);
+    for (size_t i = 0; i < MOST * 611; i++)
+        assert_true(w[i] == (float)wide[i]);
+    fill(wide, 611 * WIDEST);
+    ap_synapse_single(611 * WIDEST, wide, x);
+    for (size_t m = 0; m < sizeof ROWS / sizeof *ROWS; m++)
+        for (size_t n = 0; n < sizeof COLS / sizeof *COLS; n++)
+            for (size_t stride = 8; stride <= WIDEST; stride += 8) {
+                fill(fast, ALL + 1);
+                memcpy(slow, fast, sizeof fast);
+                ap_synapse_batch_single(ROWS[m], COLS[n], w, stride, x, fast);
+                for (size_t i = 0; i < ROWS[m]; i++)
+                    for (size_t b = 0; b < stride; b++) {
+                        double *out = slow + i * stride + b;
+                        *out = 0;
+                        for (size_t k = 0; k < COLS[n]; k += 256) {
+                            float sum = 0;
+                            for (size_t j = k; j < COLS[n] && j < k + 256; j++)
+                                sum = fmaf(w[i * COLS[n] + j], x[j * stride + b], sum);
+                            *out += (double)sum;
+                        }
+                    }
+                assert_memory_equal(fast, slow, sizeof fast); /* and nothing beyond */
+            }
+}
+
 /* The definition: 128 products at a time, each sum from zero in the order of k; the matrices are read between them. */
 static void rank_slowly(size_t rows, size_t cols, double *w, double *d, const struct ap_synapse_factors *f)
 {
@@ -525,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_the_product_is_accurate),
         cmocka_unit_test(test_rows_are_apart),
         cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),
+        cmocka_unit_test(test_a_batch_in_single_precision_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_a_fold_of_any_rank_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
         cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),

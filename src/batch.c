@@ -13,25 +13,11 @@
 #include "tangent.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
-enum {
-    ROWS = 64,    /* of a piece */
-    LINE = 8,     /* numbers in a line of the cache */
-    TOGETHER = 8, /* full stores that are folded at once */
-};
-
-/* From this relative tolerance on, sums of what the copies send are taken in single precision: rounding moves a sum of a
- * thousand by 1e-6 of its largest parts. */
-static const double SINGLE = 1e-3;
+enum { ROWS = 64, TOGETHER = 8 }; /* rows of a piece; full stores that are folded at once */
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
-
-static bool dense(const struct ap_proj *p)
-{
-    return p->w && p->spec->connect == AP_CONNECT_DENSE;
-}
 
 /* Products that are folded at once, at most: of the stores of several copies, or the two of each afferent. */
 static size_t folded(const struct ap_batch *x)
@@ -40,58 +26,21 @@ static size_t folded(const struct ap_batch *x)
     return afferent > stores ? afferent : stores;
 }
 
-static enum ap_code joint_init(struct ap_err *e, struct ap_batch *x)
+/* Room for the products of any projection. */
+static enum ap_code fold_init(struct ap_err *e, struct ap_batch *x)
 {
-    const struct ap_circuit *c = x->c;
-    size_t stride = ((size_t)x->most + 7) / 8 * 8, doubles = 1, singles = 1, rows = 1, cols = 1;
-    x->coarse = c->spec->integrator.rtol >= SINGLE;
-    for (int i = 0; i < c->n_proj; i++) {
-        const struct ap_proj *p = &c->proj[i];
-        if (!dense(p))
-            continue;
-        doubles += (p->rows + p->cols) * stride;
-        singles += x->coarse ? p->cols * (p->rows + stride) : 0;
-        rows = p->rows > rows ? p->rows : rows;
-        cols = p->cols > cols ? p->cols : cols;
-        x->n_piece += (long)((p->rows + ROWS - 1) / ROWS);
+    size_t rows = 1, cols = 1;
+    for (int i = 0; i < x->c->n_proj; i++) {
+        rows = x->c->proj[i].rows > rows ? x->c->proj[i].rows : rows;
+        cols = x->c->proj[i].cols > cols ? x->c->proj[i].cols : cols;
     }
-    x->in = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->in, "batch");
-    x->out = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->out, "batch");
-    x->given = ap_mem_array(e, (size_t)x->most * ((size_t)c->n_proj + 1), sizeof *x->given, "batch");
-    x->piece = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->piece, "batch");
-    x->chosen = ap_mem_array(e, (size_t)x->n_piece + 1, sizeof *x->chosen, "batch");
-    x->which = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->which, "batch");
-    x->block = ap_mem_array(e, doubles, sizeof *x->block, "batch");
-    x->single = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *x->single, "batch");
-    x->singles = ap_mem_array(e, singles, sizeof *x->singles, "batch");
     x->post = ap_mem_array(e, folded(x) * rows, sizeof *x->post, "batch");
-    x->pre = ap_mem_array(e, folded(x) * cols, sizeof *x->pre, "batch");
     x->low = ap_mem_array(e, folded(x) * rows, sizeof *x->low, "batch");
+    x->pre = ap_mem_array(e, folded(x) * cols, sizeof *x->pre, "batch");
     x->share = ap_mem_array(e, folded(x), sizeof *x->share, "batch");
     x->basis = ap_mem_array(e, (size_t)x->most, sizeof *x->basis, "batch");
     x->at = ap_mem_array(e, (size_t)x->most, sizeof *x->at, "batch");
-    if (!x->in || !x->out || !x->given || !x->piece || !x->chosen || !x->which || !x->block || !x->post ||
-        !x->pre || !x->low || !x->share || !x->single || !x->singles || !x->basis || !x->at)
-        return AP_EMEMORY;
-    double *next = x->block;
-    float *single = x->singles;
-    long piece = 0;
-    for (int i = 0; i < c->n_proj; i++) {
-        const struct ap_proj *p = &c->proj[i];
-        if (!dense(p))
-            continue;
-        x->in[i] = next;
-        x->out[i] = next + p->cols * stride;
-        next += (p->rows + p->cols) * stride;
-        if (x->coarse) {
-            x->single[i] = (struct ap_batch_single){single, single + p->rows * p->cols};
-            single += p->cols * (p->rows + stride);
-        }
-        for (size_t first = 0; first < p->rows; first += ROWS)
-            x->piece[piece++] =
-                (struct ap_batch_piece){i, first, first + ROWS < p->rows ? first + ROWS : p->rows};
-    }
-    return AP_OK;
+    return x->post && x->low && x->pre && x->share && x->basis && x->at ? AP_OK : AP_EMEMORY;
 }
 
 /* Every rule must keep its changes apart from the matrix. */
@@ -135,7 +84,10 @@ enum ap_code ap_batch_init(struct ap_err *e, struct ap_batch *x, struct ap_rhs *
         for (int b = 0; b < x->most; b++)
             AP_TRY(ap_hierarchy_init(e, &x->hierarchy[b], x->rhs[b]));
     }
-    return x->most > 1 ? joint_init(e, x) : AP_OK;
+    if (x->most == 1)
+        return AP_OK;
+    AP_TRY(ap_joint_init(e, &x->joint, c, &first->afferent));
+    return fold_init(e, x);
 }
 
 void ap_batch_free(struct ap_batch *x)
@@ -148,9 +100,9 @@ void ap_batch_free(struct ap_batch *x)
         if (x->more_plasticity && b > 0)
             ap_plasticity_free(&x->more_plasticity[b - 1]);
     }
-    void *const all[] = {x->rhs,  x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->in,
-                         x->out,  x->given,      x->piece, x->chosen,          x->which,     x->block,
-                         x->post, x->pre,        x->low,   x->share,           x->basis,     x->at};
+    ap_joint_free(&x->joint);
+    void *const all[] = {x->rhs, x->plasticity, x->more,  x->more_plasticity, x->hierarchy, x->post,
+                         x->low, x->pre,        x->share, x->basis,           x->at};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ap_mem_free(all[i]);
     *x = (struct ap_batch){0};
@@ -163,122 +115,24 @@ void ap_batch_resize(struct ap_batch *x, int n)
     x->n = n;
     for (int b = 0; b < x->most; b++)
         ap_factor_share(&x->rhs[b]->factor, n > 1);
-    x->stride = ((size_t)n + 7) / 8 * 8;
-    int threads = x->c->threaded ? omp_get_max_threads() : 1, each = (n + threads - 1) / threads;
-    x->wide = each < LINE ? each : LINE;
-    for (int i = 0; i < x->c->n_proj; i++) {
-        size_t numbers = x->c->proj[i].cols * x->stride;
-        if (x->in[i])
-            memset(x->in[i], 0, numbers * sizeof *x->in[i]);
-        if (x->in[i] && x->coarse)
-            memset(x->single[i].in, 0, numbers * sizeof *x->single[i].in);
-    }
-    for (int b = 0; b < n; b++)
-        for (int i = 0; i < x->c->n_proj; i++)
-            x->given[b * x->c->n_proj + i] = x->out[i] ? x->out[i] + b : NULL;
+    ap_joint_resize(&x->joint, n);
 }
 
 /* ---- joint products -------------------------------------------------------------------------------- */
 
-/* Copies [first, last) are looked after by one thread, whatever is done: so their numbers stay in its cache. As many as there
- * are numbers in a line of it, where there are enough for all threads. */
-struct span {
-    int first, last;
-};
-
-static int n_spans(const struct ap_batch *x)
-{
-    return (x->n + x->wide - 1) / x->wide;
-}
-
-static struct span span(const struct ap_batch *x, int k)
-{
-    int first = k * x->wide, last = first + x->wide;
-    return (struct span){first, last < x->n ? last : x->n};
-}
-
-/* Columns of what a projection is multiplied with. */
-static void put(const struct ap_batch *x, int proj, struct span s, const double *const *sent)
-{
-    for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
-        double *in = x->in[proj] + j * x->stride;
-        for (int b = s.first; b < s.last; b++)
-            in[b] = sent[b][j];
-    }
-}
-
-static void put_single(const struct ap_batch *x, int proj, struct span s, const double *const *sent)
-{
-    for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
-        float *in = x->single[proj].in + j * x->stride;
-        for (int b = s.first; b < s.last; b++)
-            in[b] = (float)sent[b][j];
-    }
-}
-
-static void take(const struct ap_batch *x, int proj, struct span s, double *const *to)
-{
-    for (size_t i = 0; i < x->c->proj[proj].rows; i++) {
-        const double *out = x->out[proj] + i * x->stride;
-        for (int b = s.first; b < s.last; b++)
-            to[b][i] = out[b];
-    }
-}
-
-/* The pieces of the projections in x->which, and where in the row of all their work each begins. */
-static void choose_pieces(struct ap_batch *x)
-{
-    x->n_chosen = 0;
-    x->work = 0;
-    for (long k = 0; k < x->n_piece; k++) {
-        const struct ap_batch_piece *t = &x->piece[k];
-        if (!x->which[t->proj])
-            continue;
-        x->chosen[x->n_chosen++] = (struct ap_batch_chosen){k, x->work};
-        x->work += (t->last - t->first) * x->c->proj[t->proj].cols;
-    }
-}
-
-/* Matrices that are multiplied: the copies of W in single precision, where they are used, or W or D. */
-enum matrix { MATRIX_SENT, MATRIX_W, MATRIX_D };
-
-static void multiply_piece(const struct ap_batch *x, const struct ap_batch_piece *t, enum matrix m)
-{
-    const struct ap_proj *p = &x->c->proj[t->proj];
-    size_t rows = t->last - t->first, at = t->first * p->cols;
-    double *out = x->out[t->proj] + t->first * x->stride;
-    if (m == MATRIX_SENT && x->coarse)
-        ap_synapse_batch_single(rows, p->cols, x->single[t->proj].w + at, x->stride, x->single[t->proj].in,
-                                out);
-    else
-        ap_synapse_batch(rows, p->cols, (m == MATRIX_D ? p->d : p->w) + at, x->stride, x->in[t->proj], 0,
-                         out);
-}
-
-/* The product of the pieces chosen. By all threads of a team together: each has its part of the work, the same rows every time, and
- * so finds them in its cache. */
-static void multiply(struct ap_batch *x, enum matrix m)
-{
-    size_t threads = (size_t)omp_get_num_threads();
-#pragma omp for schedule(static)
-    for (size_t mine = 0; mine < threads; mine++)
-        for (long k = 0; k < x->n_chosen; k++)
-            if (x->chosen[k].at * threads / x->work == mine)
-                multiply_piece(x, &x->piece[x->chosen[k].piece], m);
-}
-
-/* What these copies send now, or its changes, through the projections in x->which. */
-static void send(struct ap_batch *x, struct span s, bool tangent)
+/* What these copies send now, or its changes, through the projections that are multiplied next. */
+static void send(struct ap_batch *x, struct ap_span s, bool tangent)
 {
     const double *sent[AP_SPEC_BATCH];
     for (int i = 0; i < x->c->n_proj; i++) {
-        for (int b = s.first; x->which[i] && b < s.last; b++) {
+        if (!x->joint.which[i])
+            continue;
+        for (int b = s.first; b < s.last; b++) {
             const struct ap_rhs *r = x->rhs[b];
             sent[b] = tangent ? ap_stage_sent(r, i, r->dv, r->drate, true)
                               : ap_stage_sent(r, i, r->v, r->rate, false);
         }
-        if (x->which[i])
-            (x->coarse ? put_single : put)(x, i, s, sent);
+        ap_joint_put(&x->joint, i, AP_JOINT_SENT, s, sent);
     }
 }
 
@@ -286,15 +140,15 @@ static void send(struct ap_batch *x, struct span s, bool tangent)
 static void choose_all(struct ap_batch *x, bool tangent)
 {
     for (int i = 0; i < x->c->n_proj; i++)
-        x->which[i] = x->in[i] && !(tangent ? x->c->pop[x->c->proj[i].pre].clamped
-                                            : x->rhs[0]->afferent.by_proj[i] != NULL);
-    choose_pieces(x);
+        x->joint.which[i] = x->joint.in[i] && !(tangent ? x->c->pop[x->c->proj[i].pre].clamped
+                                                        : x->rhs[0]->afferent.by_proj[i] != NULL);
+    ap_joint_choose(&x->joint);
 }
 
 static void give(struct ap_batch *x, int b, bool on)
 {
-    x->rhs[b]->given = on ? x->given + b * x->c->n_proj : NULL;
-    x->rhs[b]->given_stride = x->stride;
+    x->rhs[b]->given = on ? x->joint.given + b * x->c->n_proj : NULL;
+    x->rhs[b]->given_stride = x->joint.stride;
 }
 
 /* ---- the right-hand side and its tangent ----------------------------------------------------------- */
@@ -338,18 +192,18 @@ void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
 #pragma omp parallel if (x->c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++)
                 rates_of(x->rhs[b], t, y + (size_t)b * n);
             send(x, s, false);
         }
 #pragma omp master
         ap_profile_enter(profile, AP_PROFILE_SUMS);
-        multiply(x, MATRIX_SENT);
+        ap_joint_multiply(&x->joint, AP_JOINT_SENT);
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++) {
                 give(x, b, true);
                 sums_of(x->rhs[b], t, dy ? dy + (size_t)b * n : NULL);
@@ -367,8 +221,8 @@ void ap_batch_linearise(struct ap_batch *x, double t, const double *y)
         return;
     }
 #pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (int k = 0; k < n_spans(x); k++) {
-        struct span s = span(x, k);
+    for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+        struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)
             ap_tangent_linearise(x->rhs[b], t, y + (size_t)b * x->c->n_state);
     }
@@ -388,17 +242,17 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++)
                 for (int j = 0; j < c->n_task; j++)
                     ap_tangent_rates(x->rhs[b], &c->task[j], v + (size_t)b * c->n_state);
             send(x, s, true);
         }
-        multiply(x, MATRIX_SENT);
+        ap_joint_multiply(&x->joint, AP_JOINT_SENT);
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++) {
                 struct ap_rhs *r = x->rhs[b];
                 size_t at = (size_t)b * c->n_state;
@@ -421,9 +275,9 @@ static void choose_below(struct ap_batch *x, int o)
     const struct ap_hierarchy *h = x->hierarchy;
     for (int i = 0; i < c->n_proj; i++) {
         int place = h->place[c->proj[i].pre];
-        x->which[i] = x->in[i] && c->proj[i].post == h->order[o] && place >= 0 && place < o;
+        x->joint.which[i] = x->joint.in[i] && c->proj[i].post == h->order[o] && place >= 0 && place < o;
     }
-    choose_pieces(x);
+    ap_joint_choose(&x->joint);
 }
 
 void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *to)
@@ -443,16 +297,16 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
 #pragma omp single
         choose_below(x, o);
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int copy = s.first; o == 0 && copy < s.last; copy++)
                 ap_hierarchy_begin(&h[copy]);
             send(x, s, true);
         }
-        multiply(x, MATRIX_SENT);
+        ap_joint_multiply(&x->joint, AP_JOINT_SENT);
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int copy = s.first; copy < s.last; copy++) {
                 size_t at = (size_t)copy * n;
                 give(x, copy, true);
@@ -475,8 +329,8 @@ static bool all_arrived(const struct ap_batch *x, double t, const double *y)
     if (!x->hierarchy)
         return false;
 #pragma omp parallel for schedule(static) reduction(&& : all) if (x->c->threaded)
-    for (int k = 0; k < n_spans(x); k++) {
-        struct span s = span(x, k);
+    for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+        struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; all && b < s.last; b++)
             all = ap_hierarchy_arrived(&x->hierarchy[b], t, y + (size_t)b * x->c->n_state);
     }
@@ -500,21 +354,21 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_SUMS);
     for (int i = 0; i < c->n_proj; i++)
-        x->which[i] = x->in[i] && ap_hierarchy_returns(x->hierarchy, i);
-    choose_pieces(x);
+        x->joint.which[i] = x->joint.in[i] && ap_hierarchy_returns(x->hierarchy, i);
+    ap_joint_choose(&x->joint);
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++)
                 ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
             send(x, s, true);
         }
-        multiply(x, MATRIX_SENT);
+        ap_joint_multiply(&x->joint, AP_JOINT_SENT);
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++) {
                 give(x, b, true);
                 ap_hierarchy_follow_sums(&x->hierarchy[b]);
@@ -528,7 +382,7 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
 /* ---- learning -------------------------------------------------------------------------------------- */
 
 /* W a, W b, D a or D b of some copies: what is multiplied, and where the sums are kept. */
-static void afferent_ends(const struct ap_batch *x, int k, int what, struct span s, const double **from,
+static void afferent_ends(const struct ap_batch *x, int k, int what, struct ap_span s, const double **from,
                           double **to)
 {
     bool old = what % 2, lowpass = what / 2;
@@ -539,30 +393,16 @@ static void afferent_ends(const struct ap_batch *x, int k, int what, struct span
     }
 }
 
-/* The matrices have been changed: their copies in single precision. */
-static void copy_matrices(struct ap_batch *x)
-{
-    choose_all(x, false);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (long k = 0; k < x->n_chosen; k++) {
-        const struct ap_batch_piece *t = &x->piece[x->chosen[k].piece];
-        const struct ap_proj *p = &x->c->proj[t->proj];
-        size_t at = t->first * p->cols;
-        ap_synapse_single((t->last - t->first) * p->cols, p->w + at, x->single[t->proj].w + at);
-    }
-}
-
 /* A presentation of all copies begins, or goes on with other matrices: W a, W b, D a, D b. */
 static void take_afferents(struct ap_batch *x)
 {
     const struct ap_afferents *first = &x->rhs[0]->afferent;
-    if (x->coarse)
-        copy_matrices(x);
+    ap_joint_copy(&x->joint);
 #pragma omp parallel if (x->c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < n_spans(x); k++) {
-            struct span s = span(x, k);
+        for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+            struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++) {
                 struct ap_rhs *r = x->rhs[b];
                 ap_afferent_begin(&r->afferent, r->clamp_from, r->clamp_to, x->plastic);
@@ -576,20 +416,20 @@ static void take_afferents(struct ap_batch *x)
                 continue;
 #pragma omp single
             {
-                memset(x->which, 0, (size_t)x->c->n_proj * sizeof *x->which);
-                x->which[proj] = true;
-                choose_pieces(x);
+                memset(x->joint.which, 0, (size_t)x->c->n_proj * sizeof *x->joint.which);
+                x->joint.which[proj] = true;
+                ap_joint_choose(&x->joint);
             }
 #pragma omp for schedule(static)
-            for (int g = 0; g < n_spans(x); g++) {
-                afferent_ends(x, k, what, span(x, g), from, to);
-                put(x, proj, span(x, g), from);
+            for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
+                afferent_ends(x, k, what, ap_joint_span(&x->joint, g), from, to);
+                ap_joint_put(&x->joint, proj, AP_JOINT_W, ap_joint_span(&x->joint, g), from);
             }
-            multiply(x, what / 2 ? MATRIX_D : MATRIX_W);
+            ap_joint_multiply(&x->joint, what / 2 ? AP_JOINT_D : AP_JOINT_W);
 #pragma omp for schedule(static)
-            for (int g = 0; g < n_spans(x); g++) {
-                afferent_ends(x, k, what, span(x, g), from, to);
-                take(x, proj, span(x, g), to);
+            for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
+                afferent_ends(x, k, what, ap_joint_span(&x->joint, g), from, to);
+                ap_joint_take(&x->joint, proj, ap_joint_span(&x->joint, g), to);
             }
         }
 #pragma omp for schedule(static)
@@ -614,7 +454,7 @@ void ap_batch_begin(struct ap_batch *x, const bool *plastic)
 }
 
 /* D x of one store, of some copies. */
-static void store_ends(const struct ap_batch *x, int k, struct span s, const double **from, double **to)
+static void store_ends(const struct ap_batch *x, int k, struct ap_span s, const double **from, double **to)
 {
     for (int b = s.first; b < s.last; b++) {
         struct ap_factor *f = &x->rhs[b]->factor.of[k];
@@ -627,41 +467,41 @@ static void store_ends(const struct ap_batch *x, int k, struct span s, const dou
 static void refresh(struct ap_batch *x)
 {
     const struct ap_factors *first = &x->rhs[0]->factor;
-    bool *stale = x->which;
+    bool *stale = x->joint.which;
     memset(stale, 0, (size_t)x->c->n_proj * sizeof *stale);
     for (int k = 0; k < first->n; k++) {
         bool any = false;
 #pragma omp parallel for schedule(static) reduction(|| : any) if (x->c->threaded)
-        for (int g = 0; g < n_spans(x); g++) {
-            struct span s = span(x, g);
+        for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
+            struct ap_span s = ap_joint_span(&x->joint, g);
             for (int b = s.first; first->of[k].learns && !any && b < s.last; b++)
                 any = ap_plasticity_stale(x->plasticity[b], &x->rhs[b]->factor.of[k]);
         }
         stale[first->of[k].proj] = any;
     }
-    choose_pieces(x);
-    if (x->n_chosen == 0)
+    ap_joint_choose(&x->joint);
+    if (x->joint.n_chosen == 0)
         return;
 #pragma omp parallel if (x->c->threaded)
     {
         const double *from[AP_SPEC_BATCH];
         double *to[AP_SPEC_BATCH];
 #pragma omp for schedule(static)
-        for (int g = 0; g < n_spans(x); g++)
+        for (int g = 0; g < ap_joint_spans(&x->joint); g++)
             for (int k = 0; k < first->n; k++)
                 if (stale[first->of[k].proj]) {
-                    store_ends(x, k, span(x, g), from, to);
-                    put(x, first->of[k].proj, span(x, g), from);
+                    store_ends(x, k, ap_joint_span(&x->joint, g), from, to);
+                    ap_joint_put(&x->joint, first->of[k].proj, AP_JOINT_D, ap_joint_span(&x->joint, g), from);
                 }
-        multiply(x, MATRIX_D);
+        ap_joint_multiply(&x->joint, AP_JOINT_D);
 #pragma omp for schedule(static)
-        for (int g = 0; g < n_spans(x); g++)
+        for (int g = 0; g < ap_joint_spans(&x->joint); g++)
             for (int k = 0; k < first->n; k++) {
-                struct span s = span(x, g);
+                struct ap_span s = ap_joint_span(&x->joint, g);
                 if (!stale[first->of[k].proj])
                     continue;
                 store_ends(x, k, s, from, to);
-                take(x, first->of[k].proj, s, to);
+                ap_joint_take(&x->joint, first->of[k].proj, s, to);
                 for (int b = s.first; b < s.last; b++)
                     ap_factor_taken(&x->rhs[b]->factor, &x->rhs[b]->factor.of[k], from[b]);
             }
@@ -677,8 +517,8 @@ void ap_batch_learn(struct ap_batch *x, double t)
     }
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (int k = 0; k < n_spans(x); k++) {
-        struct span s = span(x, k);
+    for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+        struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)
             ap_plasticity_begin(x->plasticity[b], t);
     }
@@ -716,8 +556,8 @@ static void fold_stores(struct ap_batch *x, int k)
     const struct ap_factor *f = &x->rhs[0]->factor.of[k];
     const struct ap_proj *p = &x->c->proj[f->proj];
 #pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (int g = 0; g < n_spans(x); g++) {
-        struct span s = span(x, g);
+    for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
+        struct ap_span s = ap_joint_span(&x->joint, g);
         for (int b = s.first; b < s.last; b++)
             ap_basis_find(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k]);
     }
@@ -790,8 +630,8 @@ void ap_batch_learned(struct ap_batch *x, double t, double h)
     }
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
 #pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (int k = 0; k < n_spans(x); k++) {
-        struct span s = span(x, k);
+    for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
+        struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)
             ap_plasticity_step(x->plasticity[b], t, h);
     }

@@ -11,23 +11,8 @@
 
 #include "basis.h"
 #include "hierarchy.h"
+#include "joint.h"
 #include "plasticity.h"
-
-/* Rows [first, last) of a dense projection: the unit of work of a joint product. */
-struct ap_batch_piece {
-    int proj;
-    size_t first, last;
-};
-
-/* A dense projection in single precision: its matrix [rows][cols], what is sent through it [cols][stride]. */
-struct ap_batch_single {
-    float *w, *in;
-};
-
-struct ap_batch_chosen {
-    long piece;
-    size_t at; /* multiply-adds of those before it */
-};
 
 struct ap_batch {
     const struct ap_circuit *c;
@@ -38,20 +23,7 @@ struct ap_batch {
     struct ap_rhs *more;            /* [most - 1] all but the first, which belongs to the caller */
     struct ap_plasticity *more_plasticity;
     const bool *plastic; /* [n_proj] whose rules act at some time of this presentation */
-    /* joint products */
-    size_t stride;        /* copies, up to a multiple of 8 */
-    int wide;             /* copies that a thread takes at once */
-    double **in, **out;   /* [n_proj] [cols][stride], [rows][stride]; NULL: not dense */
-    const double **given; /* [most][n_proj] */
-    struct ap_batch_piece *piece;
-    struct ap_batch_chosen *chosen; /* of them, those to be multiplied now */
-    long n_piece, n_chosen;
-    size_t work;                    /* multiply-adds of all chosen, per copy */
-    bool coarse;                    /* what is sent is multiplied in single precision */
-    struct ap_batch_single *single; /* [n_proj] then */
-    float *singles;                 /* all of them */
-    bool *which;                    /* [n_proj] scratch */
-    double *block;                  /* in and out */
+    struct ap_joint joint;
     /* products of several copies, to be folded at once, see synapse.h */
     double *post, *low, *pre, *share;
     struct ap_basis *basis; /* [most] of one store of each copy */

@@ -44,7 +44,7 @@ levels='0 err
 7 spec
 8 expand cell network schedule output stimulus pathway
 9 circuit synapse
-10 noise afferent factor basis intervene cursor
+10 noise afferent factor basis intervene cursor joint
 11 mirror
 12 rhs
 13 stage tangent hierarchy vec plasticity analysis adjoint

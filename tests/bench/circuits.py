@@ -1,29 +1,46 @@
-"""Wall time per presentation of shipped circuits, median of five runs, with 1 and 2 threads."""
+"""Wall time per presentation of shipped circuits, median of five runs, with 1 and 2 threads, beside the error of what their weights
+learned: its distance from that of the same run at rtol 1e-9, relative to that. Regression has none: its steps of Euler and Maruyama
+are steps of white noise too, and what finer ones find is another run.
+
+    python3 tests/bench/circuits.py APICAL [--only TEXT] [--json FILE]    TEXT: part of the name of a row
+"""
 import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 
-CASES = (("association", 60, ()), ("regression", 100, ()), ("dynamic_dendrites", 60, ()), ("mnist_small", 100, ()),
-         ("mnist_small", 100, ("integrator.thread-work=1",)))
+from rows import Rows
+from workloads import Run, argument, changes, relative
+
+FINE = ("integrator.rtol=1e-9", "integrator.atol=1e-11")
+CASES = (("association", 60, (), FINE), ("regression", 700, (), ()), ("dynamic_dendrites", 60, (), FINE), ("mnist_small", 100, (), FINE),
+         ("mnist_small", 100, ("integrator.thread-work=1",), FINE))
 
 
-def seconds(circuit, presentations, sets, threads):
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.argv[1], "run", f"circuits/{circuit}.yaml", "--out", os.path.join(folder, "run"), "--no-figures",
-                   "--progress", "none", "--stop-after", str(presentations), "--threads", str(threads)]
-        for s in sets:
-            command += ["--set", s]
-        out = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    return float(re.search(r"([0-9.]+) s\s*$", out).group(1)) / presentations
+def learned(run):
+    start, end = run.weights("initial"), run.weights("final")
+    return changes(start, end, sorted(start))
 
 
-for circuit, presentations, sets in CASES:
-    times = {t: [] for t in (1, 2)}
-    for _ in range(5):  # interleaved, so that a slow moment hits both
-        for t in times:
-            times[t].append(seconds(circuit, presentations, sets, t))
-    one, two = (1000 * statistics.median(times[t]) for t in (1, 2))
-    print(f"{circuit:18s} {' '.join(sets):26s} 1 thread {one:8.3f} ms, 2 threads {two:8.3f} ms per presentation: {one / two:.2f}")
+def main():
+    rows, only, apical = Rows(argument("--json")), argument("--only"), os.path.abspath(sys.argv[1])
+    for circuit, presentations, sets, finer in CASES:
+        name = " ".join((circuit, *sets))
+        if only not in name:
+            continue
+        path = os.path.abspath(f"circuits/{circuit}.yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            def run(sets, threads):
+                return Run(apical, folder, "run", path, sets, threads, presentations)
+
+            times = {t: [] for t in (1, 2)}
+            for _ in range(5):  # interleaved, so that a slow moment hits both
+                for t in times:
+                    times[t].append(run(sets, t).seconds)
+            one, two = (1e3 * statistics.median(times[t]) for t in (1, 2))
+            error = {"weights": relative(learned(run(sets, 1)), learned(run((*sets, *finer), 1)))} if finer else {}
+        rows.add(name, "apical", ms=one, **{"ms, 2 threads": two, "gain": one / two}, **error)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,6 @@ APICAL=${APICAL:-build/apical}
 PYTHON=${PYTHON:-/usr/bin/python3}
 make --no-print-directory -s build/release/tests/bench_kernels &&
     "$PYTHON" tests/bench/kernels.py build/release/tests/bench_kernels --json build/bench.json
-"$PYTHON" tests/bench/circuits.py "$APICAL"
+"$PYTHON" tests/bench/circuits.py "$APICAL" --json build/bench.json
 "$PYTHON" tests/bench/workloads.py "$APICAL" --json build/bench.json --runs "${RUNS:-5}"
 exec "$PYTHON" tests/bench/sizes.py "$APICAL" --json build/bench.json

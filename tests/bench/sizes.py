@@ -1,8 +1,8 @@
 """What circuits cost as they grow, and several of them: time and memory per synapse of 784-N-N-10, seeds of one file.
 
     scale N       time per presentation of 50 ms, per synapse, and over that of reading all weights once: 8 bytes each, at the
-                  bandwidth that bench_kernels finds for so many bytes, before and after each run. It is what two thirds of a run's
-                  presentations take more than a third of them alone, without drawing weights and opening files
+                  bandwidth that bench_kernels finds for so many bytes, before and after each run; without what a run
+                  begins and ends with. Errors, up to N = 3000: distance from held weights at rtol 1e-6
     memory        bytes per synapse: difference of peak resident memory between N = 500 and 1500 over that of synapses, while it
                   simulates and with the export at the end; static, and plastic with tau_w
     replicates    seeds of tests/cli/replicates.yaml one at a time and two at once: time of both, and their ratio. It needs two free
@@ -20,7 +20,7 @@ import tempfile
 import time
 
 from rows import Rows
-from workloads import PASS, Run, argument, circuit
+from workloads import PASS, Run, argument, changes, circuit, plastic, relative
 
 
 def synapses(n):
@@ -34,22 +34,44 @@ def reading(apical, bytes_):
     return float(done.stdout)
 
 
+def errors(apical, folder, layers):
+    """Of one presentation, each relative to the norm of what the fine run found."""
+    found = []
+    for sets in (PASS, ("integrator.newton=hierarchy", "integrator.rtol=1e-6", "integrator.atol=1e-7")):
+        run = Run(apical, folder, "error", circuit("W2", layers, 0.1, 50, 1, True), sets)
+        found.append((run.frames(), changes(run.weights("initial"), run.weights("final"), plastic(layers))))
+    return {key: relative(coarse, fine) for key, coarse, fine in zip(("potentials", "weights"), *found)}
+
+
+def paced(apical, folder, text):
+    """Seconds from one presentation to the next, without what a run begins and ends with: from the lines of its progress."""
+    path, seen = os.path.join(folder, "scale.yaml"), []
+    with open(path, "w") as f:
+        f.write(text)
+    command = [apical, "run", path, "--out", os.path.join(folder, "run"), "--overwrite", "--no-figures", "--progress", "json",
+               "--threads", "1", "--checkpoint-every", "0"] + [word for s in PASS for word in ("--set", s)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
+        for line in program.stderr:
+            if line.startswith("{"):  # the end is said in words
+                seen.append((time.perf_counter(), json.loads(line)["presentation"]))
+    return (seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1])
+
+
 def scale(rows, apical, only):
     for n in (100, 300, 1000, 2000, 3000, 7000):
         if only not in f"scale {n}":
             continue
-        few = max(1, min(40, 4000000 // (n * n)))
+        text = circuit("W2", (784, n, n, 10), 0.1, 50, max(3, min(400, 40000000 // (n * n))), False)
         size, seconds, bandwidths = synapses(n), [], [reading(apical, 8 * synapses(n))]
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(3):
-                whole = [run.seconds * count for count in (few, 3 * few)
-                         for run in [Run(apical, folder, "scale", circuit("W2", (784, n, n, 10), 0.1, 50, count, False), PASS)]]
-                seconds.append((whole[1] - whole[0]) / (2 * few))
+                seconds.append(paced(apical, folder, text))
                 bandwidths.append(reading(apical, 8 * size))
+            off = errors(apical, folder, (784, n, n, 10)) if n <= 3000 else {}
         middle, bandwidth = statistics.median(seconds), statistics.median(bandwidths)
         rows.add(f"scale {n}", "apical hierarchy, rtol 3e-3", ms=1e3 * middle, ms_min=1e3 * min(seconds), ms_max=1e3 * max(seconds),
                  synapses=size, **{"ns per synapse": 1e9 * middle / size, "reading GB/s": bandwidth / 1e9,
-                                   "readings": middle * bandwidth / (8 * size)})
+                                   "readings": middle * bandwidth / (8 * size)}, **off)
 
 
 def peak(apical, folder, text, whole):

@@ -71,17 +71,20 @@ def circuit(kind, layers, g, duration, presentations, record, batch=1):
 
 
 class Run:
-    """One apical run in a folder of its own."""
+    """One apical run in a folder of its own, of a circuit written out or of a file; all of it, or some presentations."""
 
-    def __init__(self, apical, folder, name, text, sets=(), threads=1):
+    def __init__(self, apical, folder, name, text, sets=(), threads=1, presentations=None):
         self.out = os.path.join(folder, name)
-        path = os.path.join(folder, name + ".yaml")
-        with open(path, "w") as f:
-            f.write(text)
+        path = text if os.path.isabs(text) else os.path.join(folder, name + ".yaml")
+        if path != text:
+            with open(path, "w") as f:
+                f.write(text)
         command = [apical, "run", path, "--out", self.out, "--overwrite", "--no-figures", "--progress", "none",
                    "--checkpoint-every", "0", "--threads", str(threads)]
         for s in sets:
             command += ["--set", s]
+        if presentations:
+            command += ["--stop-after", str(presentations)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             sys.exit(done.stderr)

@@ -263,16 +263,31 @@ void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f)
     ap_factor_clear(x, f);
 }
 
+AP_CLONES static double distance(size_t n, const double *x, const double *y)
+{
+    enum { LANES = 8 };
+    double lane[LANES] = {0}, sum = 0;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+#pragma omp simd
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] += (x[j + l] - y[j + l]) * (x[j + l] - y[j + l]);
+    for (; j < n; j++)
+        lane[0] += (x[j] - y[j]) * (x[j] - y[j]);
+    for (int l = 0; l < LANES; l++)
+        sum += lane[l];
+    return sqrt(sum);
+}
+
 bool ap_factor_stale(const struct ap_factors *x, const struct ap_factor *f, const double *sent,
                      double tolerance)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     if (!p->d)
         return false;
-    double moved = 0;
-    for (size_t j = 0; j < p->cols; j++)
-        moved += (sent[j] - f->x0[j]) * (sent[j] - f->x0[j]);
-    return f->gain * f->reach * sqrt(moved) > tolerance * sqrt((double)p->rows) || f->gain == HUGE_VAL;
+    if (f->gain == HUGE_VAL)
+        return true;
+    return f->gain * f->reach * distance(p->cols, sent, f->x0) > tolerance * sqrt((double)p->rows);
 }
 
 bool ap_factor_holds(const struct ap_factors *x, int proj)

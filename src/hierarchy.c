@@ -51,8 +51,7 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
     *h = (struct ap_hierarchy){.rhs = rhs};
     h->work = ap_mem_array(e, c->n_state, sizeof *h->work, "integrator");
     h->x = ap_mem_array(e, c->n_state, sizeof *h->x, "integrator");
-    h->rate = ap_mem_array(e, c->n_rate, sizeof *h->rate, "integrator");
-    if (!h->work || !h->x || !h->rate)
+    if (!h->work || !h->x)
         return AP_EMEMORY;
     int distance[AP_SPEC_POPS], key[AP_SPEC_POPS];
     find_distances(c, distance);
@@ -86,7 +85,6 @@ void ap_hierarchy_free(struct ap_hierarchy *h)
     ap_mem_free(h->local);
     ap_mem_free(h->work);
     ap_mem_free(h->x);
-    ap_mem_free(h->rate);
     *h = (struct ap_hierarchy){0};
 }
 
@@ -190,9 +188,11 @@ void ap_hierarchy_begin(struct ap_hierarchy *h)
     struct ap_rhs *r = h->rhs;
     const struct ap_circuit *c = r->c;
     memset(h->known, 0, sizeof h->known);
-    memset(r->dv, 0, c->n_value * sizeof *r->dv);
-    memset(r->drate, 0, c->n_rate * sizeof *r->drate);
-    memset(r->dinput, 0, c->n_value * sizeof *r->dinput);
+    for (int p = 0; p < c->n_pop;
+         p++) /* what moves or is clamped stands still; all else is found from that */
+        for (int k = 0; k < c->pop[p].n_comp; k++)
+            if (c->pop[p].comp[k].kind != AP_COMP_INSTANTANEOUS || r->act.any)
+                memset(r->dv + c->pop[p].comp[k].value, 0, c->pop[p].n * sizeof *r->dv);
 }
 
 void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
@@ -239,22 +239,29 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
 
 /* ---- after a step ----------------------------------------------------------------------------------- */
 
+AP_CLONES static bool led_to(size_t n, const double *from, const double *by, const double *to)
+{
+    size_t off = 0;
+#pragma omp simd reduction(+ : off)
+    for (size_t i = 0; i < n; i++)
+        off += !(fabs(to[i] - (from[i] + by[i])) <= 1e-12 * (1 + fabs(to[i])));
+    return off == 0;
+}
+
 /* y is where the last pass led from the last evaluation, and nothing has happened since. */
 bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y)
 {
     const struct ap_rhs *r = h->rhs;
     if (h->evaluations != r->evaluations || !(fabs(r->at - t) <= 1e-12 * (1 + fabs(t))) || r->act.any)
         return false;
+    bool there = true;
     for (int o = 0; o < h->n; o++) {
         const struct ap_pop *p = &r->c->pop[h->order[o]];
-        for (int k = 0; k < p->n_comp; k++)
-            for (size_t i = 0; p->comp[k].kind == AP_COMP_DYNAMIC && i < p->n; i++) {
-                double there = r->v[p->comp[k].value + i], now = y[p->comp[k].state + i];
-                if (!(fabs(now - (there + h->x[p->comp[k].state + i])) <= 1e-12 * (1 + fabs(now))))
-                    return false;
-            }
+        for (int k = 0; there && k < p->n_comp; k++)
+            if (p->comp[k].kind == AP_COMP_DYNAMIC)
+                there = led_to(p->n, r->v + p->comp[k].value, h->x + p->comp[k].state, y + p->comp[k].state);
     }
-    return true;
+    return there;
 }
 
 /* A projection leads down, so that its change is not in the pass; what is clamped does not change. */
@@ -290,21 +297,37 @@ AP_CLONES static void follow_sums(const struct ap_hierarchy *h, const struct ap_
     }
 }
 
+/* Rates of one task at y, and how they and the potentials that are sent have changed. */
+AP_CLONES static void follow_rates(struct ap_rhs *r, const struct ap_task *t, const double *y,
+                                   const double *decay)
+{
+    const struct ap_pop *p = &r->c->pop[t->pop];
+    size_t n = t->last - t->first;
+    double *rate = r->rate + p->rate + t->first, *drate = r->drate + p->rate + t->first;
+    memcpy(drate, rate, n * sizeof *drate);
+    for (int k = 0; k < p->n_comp; k++)
+        memcpy(r->dv + p->comp[k].value + t->first, r->v + p->comp[k].value + t->first, n * sizeof *drate);
+    ap_stage_rates(r, t, y, decay);
+    for (size_t i = 0; i < n; i++)
+        drate[i] = rate[i] - drate[i];
+    for (int k = 0; k < p->n_comp; k++) {
+        const double *v = r->v + p->comp[k].value + t->first;
+        double *dv = r->dv + p->comp[k].value + t->first;
+        for (size_t i = 0; i < n; i++)
+            dv[i] = v[i] - dv[i];
+    }
+}
+
 void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y)
 {
     struct ap_rhs *r = h->rhs;
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
-    memcpy(h->rate, r->rate, c->n_rate * sizeof *r->rate);
-    memcpy(r->dv, r->v, c->n_value * sizeof *r->dv);
 #pragma omp parallel for schedule(static) if (c->threaded)
     for (int k = 0; k < c->n_task; k++)
-        ap_stage_rates(r, &c->task[k], y, decay);
-    for (size_t i = 0; i < c->n_rate; i++)
-        r->drate[i] = r->rate[i] - h->rate[i];
-    for (size_t i = 0; i < c->n_value; i++)
-        r->dv[i] = r->v[i] - r->dv[i];
+        if (!c->pop[c->task[k].pop].clamped)
+            follow_rates(r, &c->task[k], y, decay);
 }
 
 void ap_hierarchy_follow_sums(struct ap_hierarchy *h)

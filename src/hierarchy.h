@@ -25,7 +25,6 @@ struct ap_hierarchy {
     int place[AP_SPEC_POPS];                     /* [n_pop] in that order; -1: no state */
     struct ap_hierarchy_local *local;            /* [n] at the last gamma */
     double *work, *x;                            /* [n_state] x: what the last pass found */
-    double *rate;                                /* [n_rate] */
     long evaluations;                            /* of the right-hand side before the last pass */
 };
 

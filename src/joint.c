@@ -7,6 +7,7 @@
  * Never: knows what is multiplied, or why; changes a matrix.
  * Test: tests/unit/test_batch.c */
 #include "joint.h"
+#include "mathx.h"
 #include "synapse.h"
 
 #include <omp.h>
@@ -113,7 +114,8 @@ struct ap_span ap_joint_span(const struct ap_joint *x, int k)
     return (struct ap_span){first, last < x->n ? last : x->n};
 }
 
-static void put_double(const struct ap_joint *x, int proj, struct ap_span s, const double *const *sent)
+AP_CLONES static void put_double(const struct ap_joint *x, int proj, struct ap_span s,
+                                 const double *const *sent)
 {
     for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
         double *in = x->in[proj] + j * x->stride;
@@ -122,7 +124,8 @@ static void put_double(const struct ap_joint *x, int proj, struct ap_span s, con
     }
 }
 
-static void put_single(const struct ap_joint *x, int proj, struct ap_span s, const double *const *sent)
+AP_CLONES static void put_single(const struct ap_joint *x, int proj, struct ap_span s,
+                                 const double *const *sent)
 {
     for (size_t j = 0; j < x->c->proj[proj].cols; j++) {
         float *in = x->single[proj].in + j * x->stride;

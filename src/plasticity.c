@@ -126,6 +126,18 @@ static void update(struct ap_plasticity *x, double t, double h, bool euler)
         update_rows(x, &r->c->proj_task[k], h, euler);
 }
 
+/* The signals of this step's end, for what the next one reads of them: stores of products have their own. */
+static void remember(struct ap_plasticity *x, int proj)
+{
+    const struct ap_rhs *r = x->rhs;
+    const struct ap_proj *p = &r->c->proj[proj];
+    const struct ap_signal *side[2] = {&p->post_signal, &p->pre_signal};
+    const size_t n[2] = {r->c->pop[p->post].n, r->c->pop[p->pre].n};
+    for (int k = 0; k < (r->afferent.by_proj[proj] ? 1 : 2); k++)
+        if (p->plastic && r->now.plastic[proj] && !ap_factor_holds(&r->factor, proj))
+            memcpy(x->before + side[k]->at, r->signal + side[k]->at, n[k] * sizeof *x->before);
+}
+
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 {
     struct ap_rhs *r = x->rhs;
@@ -140,9 +152,9 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 #pragma omp for schedule(static, 1) nowait
         for (int k = 0; k < r->c->n_task; k++)
             ap_rhs_drift(r, k);
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < r->c->n_signal; i++)
-            x->before[i] = r->signal[i];
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->c->n_proj; k++)
+            remember(x, k);
     }
     ap_profile_enter(r->profile, part);
 }

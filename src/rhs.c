@@ -185,10 +185,12 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
     for (int k = 0; k < p->n_comp; k++) {
         const struct ap_comp *m = &p->comp[k];
         double *out = r->drift + m->value + t->first, part[256];
+        if (!ap_stage_drifts(r, m))
+            continue;
         memset(out, 0, n * sizeof *out);
         for (int s = 0; s < m->n_sum; s++) {
             const struct ap_proj *q = &r->c->proj[m->sum[s]];
-            if (!q->plastic || !r->now.plastic[m->sum[s]] || ap_factor_holds(&r->factor, m->sum[s]))
+            if (!ap_stage_drifts_by(r, m->sum[s]))
                 continue;
             const double *x = ap_stage_sent(r, m->sum[s], r->v, r->rate, false);
             const double *signals = r->signal + q->post_signal.at, *post = signals + t->first;

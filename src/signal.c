@@ -8,13 +8,14 @@
  * Never: looks at another population.
  * Test: tests/unit/test_signal.c */
 #include "signal.h"
+#include "mathx.h"
 
 #include <math.h>
+#include <string.h>
 
 static void rate_value(const struct ap_signal_view *v, double *out)
 {
-    for (size_t i = 0; i < v->n; i++)
-        out[i] = v->rate[i];
+    memcpy(out, v->rate, v->n * sizeof *out);
 }
 
 static void rate_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double *out)
@@ -60,7 +61,7 @@ static void rest_minus_change(const struct ap_signal_view *v, const struct ap_si
 }
 
 /* out = rate - phi(offset + gain * comp) */
-static void error_value(const struct ap_signal_view *v, double gain, double offset, double *out)
+AP_CLONES static void error_value(const struct ap_signal_view *v, double gain, double offset, double *out)
 {
     for (size_t i = 0; i < v->n; i++)
         v->scratch[i] = offset + gain * v->comp[i];
@@ -69,8 +70,8 @@ static void error_value(const struct ap_signal_view *v, double gain, double offs
         out[i] = v->rate[i] - out[i];
 }
 
-static void error_change(const struct ap_signal_view *v, const struct ap_signal_change *d, double gain,
-                         double offset, double *out)
+AP_CLONES static void error_change(const struct ap_signal_view *v, const struct ap_signal_change *d,
+                                   double gain, double offset, double *out)
 {
     for (size_t i = 0; i < v->n; i++)
         v->scratch[i] = offset + gain * v->comp[i];

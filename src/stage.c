@@ -74,8 +74,8 @@ void ap_stage_row_sums(const struct ap_rhs *r, int proj, const double *w, size_t
         ap_synapse_product(1, cols, w + row[first + i] * cols, x, add, out + i);
 }
 
-void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x, int add,
-                    double *out)
+AP_CLONES void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, size_t n, const double *x,
+                              int add, double *out)
 {
     const double *given = r->given ? r->given[proj] : NULL;
     struct ap_mirror *m = r->mirror.used ? r->mirror.by_proj[proj] : NULL;
@@ -110,7 +110,7 @@ void ap_stage_fill(size_t n, double value, double *to)
 
 /* ---- stages ---------------------------------------------------------------------------------------- */
 
-void ap_stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, const double *decay)
+AP_CLONES void ap_stage_rates(struct ap_rhs *r, const struct ap_task *t, const double *y, const double *decay)
 {
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
@@ -186,6 +186,19 @@ void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy)
             ap_intervene_mean(p->n, dy + p->comp[k].state);
 }
 
+bool ap_stage_drifts_by(const struct ap_rhs *r, int proj)
+{
+    return r->c->proj[proj].plastic && r->now.plastic[proj] && !ap_factor_holds(&r->factor, proj);
+}
+
+bool ap_stage_drifts(const struct ap_rhs *r, const struct ap_comp *m)
+{
+    bool any = false;
+    for (int s = 0; s < m->n_sum; s++)
+        any = any || ap_stage_drifts_by(r, m->sum[s]);
+    return any;
+}
+
 AP_CLONES void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, double time,
                              const double *decay, const double *v_all, const double *rate, double *input,
                              double *v_out)
@@ -220,17 +233,18 @@ AP_CLONES void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, do
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + fma(left, wb[i], wa[i]);
             } else if (ap_factor_holds(&r->factor, m->sum[s])) {
-                ap_stage_dense(r, m->sum[s], t->first, n, x, 0, part);
-                ap_factor_add(&r->factor, r->factor.by_proj[m->sum[s]], t->first, t->last, part);
-                for (size_t i = 0; i < n; i++)
-                    in[i] = (s > 0 ? in[i] : 0) + part[i];
+                double *sum = s > 0 ? part : in;
+                ap_stage_dense(r, m->sum[s], t->first, n, x, 0, sum);
+                ap_factor_add(&r->factor, r->factor.by_proj[m->sum[s]], t->first, t->last, sum);
+                for (size_t i = 0; s > 0 && i < n; i++)
+                    in[i] += part[i];
             } else if (q->spec->connect == AP_CONNECT_DENSE)
                 ap_stage_dense(r, m->sum[s], t->first, n, x, s > 0, in);
             else
                 for (size_t i = 0; i < n; i++)
                     in[i] = (s > 0 ? in[i] : 0) + rows[i] * x[t->first + i];
         }
-        if (r->drifts && m->n_sum) {
+        if (r->drifts && ap_stage_drifts(r, m)) {
             const double *drift = r->drift + m->value + t->first;
             for (size_t i = 0; i < n; i++)
                 in[i] = fma(time - r->drift_from, drift[i], in[i]);
@@ -241,8 +255,8 @@ AP_CLONES void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, do
 }
 
 /* Nudging of one compartment: conductance * (source - v), as one current or as two conductances. */
-static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const struct ap_task *t,
-                        const double *v_all, bool tangent, double *current)
+AP_CLONES static void add_nudging(const struct ap_rhs *r, const struct ap_comp *m, const struct ap_task *t,
+                                  const double *v_all, bool tangent, double *current)
 {
     const double *v = v_all + m->value + t->first;
     for (int k = 0; k < m->n_nudge; k++) {

@@ -49,6 +49,11 @@ void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task *t, doubl
 
 /* A population with a mean (an intervention): its compartments wait for all rows. */
 bool ap_stage_takes_mean(const struct ap_rhs *r, int pop);
+
+/* Whether sums with this matrix go on along its rate of change within a step, and not by products that are kept apart; whether
+ * one of the matrices onto this compartment does. */
+bool ap_stage_drifts_by(const struct ap_rhs *r, int proj);
+bool ap_stage_drifts(const struct ap_rhs *r, const struct ap_comp *m);
 void ap_stage_compose_whole(const struct ap_rhs *r, int pop, const double *input, bool tangent,
                             double *v_all);
 void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy);

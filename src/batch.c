@@ -148,7 +148,6 @@ static void choose_all(struct ap_batch *x, bool tangent)
 static void give(struct ap_batch *x, int b, bool on)
 {
     x->rhs[b]->given = on ? x->joint.given + b * x->c->n_proj : NULL;
-    x->rhs[b]->given_stride = x->joint.stride;
 }
 
 /* ---- the right-hand side and its tangent ----------------------------------------------------------- */

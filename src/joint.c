@@ -13,7 +13,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { ROWS = 64, LINE = 8 }; /* of a piece; numbers in a line of the cache */
+enum { ROWS = 64, LINE = 8, TILE = 128 * ROWS }; /* of a piece; numbers in a line of the cache; in a block of sums */
 
 /* From this relative tolerance on, sums of what the copies send are taken in single precision: rounding moves a sum of a
  * thousand by 1e-6 of its largest parts. */
@@ -100,7 +100,7 @@ void ap_joint_resize(struct ap_joint *x, int n)
     }
     for (int b = 0; b < n; b++)
         for (int i = 0; i < x->c->n_proj; i++)
-            x->given[b * x->c->n_proj + i] = x->out[i] ? x->out[i] + b : NULL;
+            x->given[b * x->c->n_proj + i] = x->out[i] ? x->out[i] + (size_t)b * x->c->proj[i].rows : NULL;
 }
 
 int ap_joint_spans(const struct ap_joint *x)
@@ -142,11 +142,9 @@ void ap_joint_put(const struct ap_joint *x, int proj, enum ap_joint_matrix m, st
 
 void ap_joint_take(const struct ap_joint *x, int proj, struct ap_span s, double *const *to)
 {
-    for (size_t i = 0; i < x->c->proj[proj].rows; i++) {
-        const double *out = x->out[proj] + i * x->stride;
-        for (int b = s.first; b < s.last; b++)
-            to[b][i] = out[b];
-    }
+    size_t rows = x->c->proj[proj].rows;
+    for (int b = s.first; b < s.last; b++)
+        memcpy(to[b], x->out[proj] + (size_t)b * rows, rows * sizeof *to[b]);
 }
 
 void ap_joint_choose(struct ap_joint *x)
@@ -162,17 +160,30 @@ void ap_joint_choose(struct ap_joint *x)
     }
 }
 
+/* Sums [rows][stride] become columns, one for each of n copies. */
+AP_CLONES static void turn(size_t rows, size_t n, const double *restrict sum, size_t stride,
+                           double *restrict column, size_t pitch)
+{
+    for (size_t b = 0; b < n; b++)
+        for (size_t i = 0; i < rows; i++)
+            column[b * pitch + i] = sum[i * stride + b];
+}
+
 static void multiply_piece(const struct ap_joint *x, const struct ap_joint_piece *t, enum ap_joint_matrix m)
 {
     const struct ap_proj *p = &x->c->proj[t->proj];
-    size_t rows = t->last - t->first, at = t->first * p->cols;
-    double *out = x->out[t->proj] + t->first * x->stride;
-    if (m == AP_JOINT_SENT && x->coarse)
-        ap_synapse_batch_single(rows, p->cols, x->single[t->proj].w + at, x->stride, x->single[t->proj].in,
-                                out);
-    else
-        ap_synapse_batch(rows, p->cols, (m == AP_JOINT_D ? p->d : p->w) + at, x->stride, x->in[t->proj], 0,
-                         out);
+    double sum[TILE]; /* [rows][stride] */
+    size_t most = x->stride * ROWS <= TILE ? ROWS : TILE / x->stride;
+    for (size_t first = t->first; first < t->last; first += most) {
+        size_t rows = t->last - first < most ? t->last - first : most, at = first * p->cols;
+        if (m == AP_JOINT_SENT && x->coarse)
+            ap_synapse_batch_single(rows, p->cols, x->single[t->proj].w + at, x->stride,
+                                    x->single[t->proj].in, sum);
+        else
+            ap_synapse_batch(rows, p->cols, (m == AP_JOINT_D ? p->d : p->w) + at, x->stride, x->in[t->proj],
+                             0, sum);
+        turn(rows, (size_t)x->n, sum, x->stride, x->out[t->proj] + first, p->rows);
+    }
 }
 
 void ap_joint_multiply(struct ap_joint *x, enum ap_joint_matrix m)

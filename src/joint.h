@@ -33,7 +33,7 @@ struct ap_joint {
     const struct ap_circuit *c;
     int n, wide;   /* copies; those that are as many as a line of the cache has numbers, or fewer: a span */
     size_t stride; /* copies, up to whole lines */
-    double **in, **out;   /* [n_proj] [cols][stride], [rows][stride]; NULL: not dense */
+    double **in, **out;   /* [n_proj] [cols][stride], [copies][rows]; NULL: not dense */
     const double **given; /* [copies][n_proj] columns of out */
     bool *which;          /* [n_proj] to be multiplied next, see ap_joint_choose */
     struct ap_joint_piece *piece;

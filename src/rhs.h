@@ -43,9 +43,8 @@ struct ap_rhs {
     double *dv, *dinput, *drate, *dsignal;
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
     /* Sums with the weights in force that were taken for several copies at once (batch.h): element i of projection p at
-     * given[p][i * given_stride]; NULL: none, or not of this projection. */
+     * given[p][i]; NULL: none, or not of this projection. */
     const double *const *given;
-    size_t given_stride;
     bool frozen; /* w and d are set by the owner, the state holds potentials alone */
     double at;   /* ms: time of the last evaluation */
     long evaluations, products;

@@ -81,7 +81,7 @@ AP_CLONES void ap_stage_dense(const struct ap_rhs *r, int proj, size_t first, si
     struct ap_mirror *m = r->mirror.used ? r->mirror.by_proj[proj] : NULL;
     if (given)
         for (size_t i = 0; i < n; i++)
-            out[i] = (add ? out[i] : 0) + given[(first + i) * r->given_stride];
+            out[i] = (add ? out[i] : 0) + given[first + i];
     else if (m)
         ap_mirror_sums(&r->mirror, m, first, first + n, x, add, out);
     else

@@ -37,6 +37,19 @@ static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
            p->spec->connect == AP_CONNECT_DENSE && room_of(c, p) > 0;
 }
 
+/* The first of those before it through which the same is sent, and whose rule has the same signal there. */
+static struct ap_factor *leader_of(const struct ap_factors *x, const struct ap_factor *f)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    for (struct ap_factor *l = x->of; l < f; l++) {
+        const struct ap_proj *q = &x->c->proj[l->proj];
+        if (q->pre == p->pre && q->pre_comp == p->pre_comp && q->pre_signal.row == p->pre_signal.row &&
+            q->pre_signal.comp == p->pre_signal.comp)
+            return l;
+    }
+    return NULL;
+}
+
 enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct ap_circuit *c)
 {
     *x = (struct ap_factors){.c = c};
@@ -61,6 +74,7 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
             continue;
         struct ap_factor *f = x->by_proj[i] = &x->of[n++];
         f->proj = i;
+        f->leader = leader_of(x, f);
         f->alone = room_alone(p);
         size_t room = room_of(c, p);
         const struct {
@@ -154,17 +168,35 @@ void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, 
     f->gain = HUGE_VAL;
 }
 
-void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent)
+/* Whether its pre are those of its leader now: both hold the last n products, so then they are of the same moments. */
+static bool led(const struct ap_factor *f)
+{
+    const struct ap_factor *l = f->leader;
+    return l && l->learns && f->learns && l->n == f->n && l->room == f->room && l->from == f->from;
+}
+
+/* Coefficients at time t, times pre_k . x: dot[k], which may be f->c. */
+static void weigh(const struct ap_factors *x, struct ap_factor *f, double t, const double *dot)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     const struct ap_synapse_fold k = ap_synapse_fold_of(t - f->from, p->tau, p->eta, p->decay);
     f->left_now = k.left * f->left;
     f->alpha_now = k.left * f->alpha + k.kd * f->epsilon;
-    ap_synapse_product(f->n, p->cols, f->pre, sent, 0, f->c);
     for (size_t j = 0; j < f->n; j++) {
         double a = k.left * f->a[j] + k.kd * f->d[j] + (j + 1 == f->n ? k.k0 + k.k1 : 0);
-        f->c[j] *= a;
+        f->c[j] = dot[j] * a;
     }
+}
+
+void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent)
+{
+    if (led(f))
+        return;
+    ap_synapse_product(f->n, x->c->proj[f->proj].cols, f->pre, sent, 0, f->c);
+    for (struct ap_factor *g = f + 1; g < x->of + x->n; g++)
+        if (g->leader == f && led(g))
+            weigh(x, g, t, f->c);
+    weigh(x, f, t, f->c);
 }
 
 AP_CLONES void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,

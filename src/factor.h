@@ -32,6 +32,7 @@ struct ap_factor {
     /* at the last ap_factor_look */
     double left_now, alpha_now;
     double *c;                      /* [room] coefficient * (pre_k . x) */
+    struct ap_factor *leader;       /* the first that sends and stores the same pre; NULL: this one */
     struct ap_synapse_factors fold; /* what the matrices take */
 };
 
@@ -55,7 +56,7 @@ void ap_factor_share(struct ap_factors *x, bool shared);
 void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,
                      const double *pre);
 
-/* Before sums are taken at time t: what is sent then. */
+/* Before sums are taken at time t: what is sent then. Also for those that this one leads, whose own call does nothing. */
 void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent);
 
 /* sum [last - first] holds W0 x of rows [first, last); becomes W x of the time looked at. */

@@ -55,6 +55,13 @@ static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
     return finite ? 0 : 1; /* 1: CVODE tries a shorter step */
 }
 
+static int weights(N_Vector y, N_Vector to, void *user)
+{
+    const struct ap_integrator *g = user;
+    ap_vec_weights(y, g->spec->rtol, g->spec->atol, to);
+    return 0;
+}
+
 static int jacobian_setup(realtype t, N_Vector y, N_Vector fy, void *user)
 {
     (void)fy;
@@ -126,7 +133,7 @@ static enum ap_code cvode_common(struct ap_err *e, struct ap_integrator *g, int 
     if (CVodeSetErrHandlerFn(k->memory, take_message, g) != CV_SUCCESS ||
         CVodeSetUserData(k->memory, g) != CV_SUCCESS ||
         CVodeInit(k->memory, rhs_function, 0, k->y) != CV_SUCCESS ||
-        CVodeSStolerances(k->memory, g->spec->rtol, g->spec->atol) != CV_SUCCESS)
+        CVodeWFtolerances(k->memory, weights) != CV_SUCCESS)
         return refused(e, g, "start");
     double longest = g->spec->max_step;
     if (g->rhs->noise && (longest == 0 || longest > g->spec->noise_grid))

@@ -61,6 +61,7 @@ LOOP(scaled, a *x[i])
 LOOP(absolute, fabs(x[i]))
 LOOP(inverse, 1 / x[i])
 LOOP(shifted, x[i] + b)
+LOOP(weight, 1 / (a * fabs(x[i]) + b))
 
 /* x and y are NULL where a loop does not read them. */
 static void over(void (*loop)(size_t n, double a, const double *x, double b, const double *y, double *z),
@@ -236,6 +237,25 @@ static void vec_add_const(N_Vector x, realtype b, N_Vector z)
     over(shifted_n, 0, x, b, NULL, z);
 }
 
+/* z_k = a_k x + y_k for n vectors, a block of x at a time. */
+static int vec_scale_add(int n, realtype *a, N_Vector x, N_Vector *y, N_Vector *z)
+{
+    const struct ap_vec_pool *pool = content(x)->pool;
+    const double *px = ap_vec_data(x);
+#pragma omp parallel for schedule(static) if (pool->c->threaded && pool->n_blocks > 16)
+    for (size_t k = 0; k < pool->n_blocks; k++) {
+        size_t at = k * AP_VEC_BLOCK, m = pool->n - at < AP_VEC_BLOCK ? pool->n - at : AP_VEC_BLOCK;
+        for (int j = 0; j < n; j++)
+            linear_sum_n(m, a[j], px + at, 1, ap_vec_data(y[j]) + at, ap_vec_data(z[j]) + at);
+    }
+    return 0;
+}
+
+void ap_vec_weights(N_Vector y, double rtol, double atol, N_Vector w)
+{
+    over(weight_n, rtol, y, atol, NULL, w);
+}
+
 static realtype vec_dot(N_Vector x, N_Vector y)
 {
     struct ap_vec_pool *pool = content(x)->pool;
@@ -313,6 +333,7 @@ static const struct _generic_N_Vector_Ops OPS = {
     .nvwrmsnorm = vec_wrms_norm,
     .nvmin = vec_min,
     .nvwl2norm = vec_wl2_norm,
+    .nvscaleaddmulti = vec_scale_add,
 };
 
 struct ap_vec_pool *ap_vec_pool_create(struct ap_err *e, const struct ap_circuit *c, SUNContext context)

@@ -24,6 +24,9 @@ void ap_vec_resize(struct ap_vec_pool *pool, int copies);
 N_Vector ap_vec_take(struct ap_vec_pool *pool);
 double *ap_vec_data(N_Vector v);
 
+/* w = 1 / (rtol |y| + atol): the weights of the error norm. */
+void ap_vec_weights(N_Vector y, double rtol, double atol, N_Vector w);
+
 /* How many were in use at once, at most. */
 int ap_vec_peak(const struct ap_vec_pool *pool);
 

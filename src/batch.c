@@ -113,8 +113,12 @@ void ap_batch_resize(struct ap_batch *x, int n)
     if (n == x->n)
         return;
     x->n = n;
-    for (int b = 0; b < x->most; b++)
+    for (int b = 0; b < x->most; b++) {
         ap_factor_share(&x->rhs[b]->factor, n > 1);
+        ap_rhs_divide(x->rhs[b], n == 1);
+        if (x->hierarchy)
+            ap_hierarchy_divide(&x->hierarchy[b]);
+    }
     ap_joint_resize(&x->joint, n);
 }
 
@@ -159,8 +163,8 @@ static void rates_of(struct ap_rhs *r, double t, const double *y)
     r->at = t;
     ap_stage_bind(r, y);
     ap_stage_decay(r, t, decay);
-    for (int k = 0; k < r->c->n_task; k++)
-        ap_stage_rates(r, &r->c->task[k], y, decay);
+    for (int k = 0; k < r->n_task; k++)
+        ap_stage_rates(r, &r->task[k], y, decay);
 }
 
 static void sums_of(struct ap_rhs *r, double t, double *dy)
@@ -171,10 +175,10 @@ static void sums_of(struct ap_rhs *r, double t, double *dy)
         if (r->factor.of[k].learns)
             ap_factor_look(&r->factor, &r->factor.of[k], t,
                            ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
-    for (int k = 0; k < r->c->n_task; k++) {
-        ap_stage_sums(r, &r->c->task[k], t, decay, r->v, r->rate, r->input, r->v);
+    for (int k = 0; k < r->n_task; k++) {
+        ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
         if (dy)
-            ap_stage_derivatives(r, &r->c->task[k], t, r->v, r->input, false, dy);
+            ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
     }
 }
 
@@ -244,8 +248,8 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
             struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++)
-                for (int j = 0; j < c->n_task; j++)
-                    ap_tangent_rates(x->rhs[b], &c->task[j], v + (size_t)b * c->n_state);
+                for (int j = 0; j < x->rhs[b]->n_task; j++)
+                    ap_tangent_rates(x->rhs[b], &x->rhs[b]->task[j], v + (size_t)b * c->n_state);
             send(x, s, true);
         }
         ap_joint_multiply(&x->joint, AP_JOINT_SENT);
@@ -256,9 +260,9 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
                 struct ap_rhs *r = x->rhs[b];
                 size_t at = (size_t)b * c->n_state;
                 give(x, b, true);
-                for (int j = 0; j < c->n_task; j++) {
-                    ap_tangent_sums(r, &c->task[j], v + at, NULL);
-                    ap_stage_derivatives(r, &c->task[j], 0, r->dv, r->dinput, true, jv + at);
+                for (int j = 0; j < r->n_task; j++) {
+                    ap_tangent_sums(r, &r->task[j], v + at, NULL);
+                    ap_stage_derivatives(r, &r->task[j], 0, r->dv, r->dinput, true, jv + at);
                 }
                 give(x, b, false);
             }

@@ -275,11 +275,11 @@ static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
     return AP_OK;
 }
 
-/* Rows [0, n) of thing `id` in pieces of about TASK_WORK, whole eights of rows as the kernels take them; counts only when out is NULL. */
+/* Rows [0, n) of thing `id` in pieces of about TASK_WORK and AP_TASK_ROWS at most, whole eights of rows as the kernels take them; counts only when out is NULL. */
 static int split(struct ap_task *out, int id, size_t n, size_t work)
 {
     size_t rows = TASK_WORK / (work ? work : 1);
-    rows = rows < 1 ? 8 : rows > 256 ? 256 : (rows + 7) / 8 * 8;
+    rows = rows < 1 ? 8 : rows > AP_TASK_ROWS ? AP_TASK_ROWS : (rows + 7) / 8 * 8;
     int count = 0;
     for (size_t first = 0; first < n; first += rows, count++)
         if (out)
@@ -292,19 +292,22 @@ static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
     size_t total = 0;
     for (int i = 0; i < c->n_pop; i++) {
         c->n_task += split(NULL, i, c->pop[i].n, c->pop[i].work);
+        c->n_whole += split(NULL, i, c->pop[i].n, 0);
         total += c->pop[i].n * (c->pop[i].work + 16);
     }
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].plastic)
             c->n_proj_task += split(NULL, i, c->proj[i].rows, 2 * c->proj[i].cols);
     c->task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_task + 1, sizeof *c->task);
+    c->whole = ap_mem_arena_take(e, &c->arena, (size_t)c->n_whole + 1, sizeof *c->whole);
     c->proj_task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_proj_task + 1, sizeof *c->proj_task);
-    if (!c->task || !c->proj_task)
+    if (!c->task || !c->whole || !c->proj_task)
         return AP_EMEMORY;
-    int n = 0;
-    for (int i = 0; i < c->n_pop; i++)
+    for (int i = 0, n = 0, k = 0; i < c->n_pop; i++) {
         n += split(c->task + n, i, c->pop[i].n, c->pop[i].work);
-    n = 0;
+        k += split(c->whole + k, i, c->pop[i].n, 0);
+    }
+    int n = 0;
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].plastic)
             n += split(c->proj_task + n, i, c->proj[i].rows, 2 * c->proj[i].cols);
@@ -419,6 +422,11 @@ bool ap_circuit_disturbed(const struct ap_circuit *c, const struct ap_proj *p)
             return true;
     }
     return false;
+}
+
+bool ap_circuit_single(const struct ap_circuit *c)
+{
+    return c->spec->integrator.tolerance >= 1e-3;
 }
 
 void ap_circuit_start(const struct ap_circuit *c, double *y)

@@ -63,7 +63,8 @@ struct ap_part {
     bool lowpass;  /* the low-passed product of proj */
 };
 
-/* Rows [first, last) of one population: the unit of work of the right-hand side. */
+/* Rows [first, last) of one population, at most AP_TASK_ROWS: the unit of work of the right-hand side. */
+enum { AP_TASK_ROWS = 256 };
 struct ap_task {
     int pop;
     size_t first, last;
@@ -84,6 +85,9 @@ struct ap_circuit {
     int n_part;
     struct ap_task *task;
     int n_task;
+    struct ap_task
+        *whole; /* the same rows in as few tasks as stages allow, where threads divide something else */
+    int n_whole;
     struct ap_task *proj_task; /* rows of plastic projections; pop holds the projection */
     int n_proj_task;
     double *weights; /* one block for all w and d */
@@ -107,6 +111,10 @@ void ap_circuit_where(const struct ap_circuit *c, size_t i, char out[AP_ERR_PATH
 
 /* Whether an intervention acts, at whatever time, on a projection or on the population that sends through it. */
 bool ap_circuit_disturbed(const struct ap_circuit *c, const struct ap_proj *p);
+
+/* Whether the tolerance is so wide, from 1e-3 on, that circuits which share their weights take their sums in single
+ * precision: rounding moves a sum of a thousand by 1e-6 of its largest parts. */
+bool ap_circuit_single(const struct ap_circuit *c);
 
 /* Starting state: dynamic compartments at rest; with coupled weights these and their products. y is [n_state]. */
 void ap_circuit_start(const struct ap_circuit *c, double *y);

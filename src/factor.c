@@ -31,6 +31,19 @@ static size_t room_of(const struct ap_circuit *c, const struct ap_proj *p)
     return c->copies > 1 ? AP_SYNAPSE_RANK : room_alone(p);
 }
 
+/* Columns of pre in single precision. */
+static size_t filled(const struct ap_proj *p)
+{
+    return (p->cols + AP_SYNAPSE_SINGLE - 1) / AP_SYNAPSE_SINGLE * AP_SYNAPSE_SINGLE;
+}
+
+/* Room for post, pre and what is sent in single precision, in doubles. */
+static size_t singles(const struct ap_circuit *c, const struct ap_proj *p)
+{
+    bool needed = c->copies > 1 && ap_circuit_single(c);
+    return needed ? (room_of(c, p) * (p->rows + filled(p)) + filled(p) + 1) / 2 : 0;
+}
+
 static bool eligible(const struct ap_circuit *c, const struct ap_proj *p)
 {
     return !c->coupled && !ap_circuit_disturbed(c, p) && p->w && p->plastic && !c->pop[p->pre].clamped &&
@@ -58,7 +71,7 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
         const struct ap_proj *p = &c->proj[i];
         if (eligible(c, p)) {
             x->n++;
-            doubles += (room_of(c, p) + 1) * (p->rows + p->cols) + 3 * room_of(c, p);
+            doubles += (room_of(c, p) + 1) * (p->rows + p->cols) + 3 * room_of(c, p) + singles(c, p);
         }
     }
     x->of = ap_mem_array(e, (size_t)x->n + 1, sizeof *x->of, "factors");
@@ -77,6 +90,7 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
         f->leader = leader_of(x, f);
         f->alone = room_alone(p);
         size_t room = room_of(c, p);
+        double *single;
         const struct {
             double **array;
             size_t n;
@@ -88,11 +102,15 @@ enum ap_code ap_factor_init(struct ap_err *e, struct ap_factors *x, const struct
             {&f->c, room},
             {&f->d0x, p->rows},
             {&f->x0, p->cols},
+            {&single, singles(c, p)},
         };
         for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
             *arrays[k].array = next;
             next += arrays[k].n;
         }
+        f->post4 = (float *)single;
+        f->pre4 = f->post4 + room * p->rows;
+        f->sent4 = f->pre4 + room * filled(p);
     }
     ap_factor_share(x, false);
     return AP_OK;
@@ -102,6 +120,7 @@ void ap_factor_share(struct ap_factors *x, bool shared)
 {
     for (int k = 0; k < x->n; k++)
         x->of[k].room = shared ? AP_SYNAPSE_RANK : x->of[k].alone;
+    x->single = shared && ap_circuit_single(x->c);
 }
 
 void ap_factor_free(struct ap_factors *x)
@@ -145,6 +164,10 @@ static void push(const struct ap_factors *x, struct ap_factor *f, const double *
     const struct ap_proj *p = &x->c->proj[f->proj];
     memcpy(f->post + f->n * p->rows, post, p->rows * sizeof *post);
     memcpy(f->pre + f->n * p->cols, pre, p->cols * sizeof *pre);
+    if (x->single) {
+        ap_synapse_single(p->rows, post, f->post4 + f->n * p->rows);
+        ap_synapse_single(p->cols, pre, f->pre4 + f->n * filled(p));
+    }
     f->a[f->n] = f->d[f->n] = 0;
     f->n++;
 }
@@ -192,7 +215,12 @@ void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, c
 {
     if (led(f))
         return;
-    ap_synapse_product(f->n, x->c->proj[f->proj].cols, f->pre, sent, 0, f->c);
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    if (x->single) {
+        ap_synapse_single(p->cols, sent, f->sent4);
+        ap_synapse_product_single(f->n, filled(p), f->pre4, f->sent4, f->c);
+    } else
+        ap_synapse_product(f->n, p->cols, f->pre, sent, 0, f->c);
     for (struct ap_factor *g = f + 1; g < x->of + x->n; g++)
         if (g->leader == f && led(g))
             weigh(x, g, t, f->c);
@@ -205,7 +233,10 @@ AP_CLONES void ap_factor_add(const struct ap_factors *x, const struct ap_factor 
     const struct ap_proj *p = &x->c->proj[f->proj];
     for (size_t i = first; i < last; i++)
         sum[i - first] = fma(f->alpha_now, p->d ? f->d0x[i] : 0, f->left_now * sum[i - first]);
-    ap_synapse_combine(f->n, last - first, p->rows, f->post + first, f->c, sum);
+    if (x->single)
+        ap_synapse_combine_single(f->n, last - first, p->rows, f->post4 + first, f->c, sum);
+    else
+        ap_synapse_combine(f->n, last - first, p->rows, f->post + first, f->c, sum);
 }
 
 /* What the matrices take: all products, or, where there is room for it behind them, the fewer that stand for them. */
@@ -283,6 +314,10 @@ void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)
     clear(f);
     memmove(f->post, f->post + last * p->rows, p->rows * sizeof *f->post);
     memmove(f->pre, f->pre + last * p->cols, p->cols * sizeof *f->pre);
+    if (x->single) {
+        memmove(f->post4, f->post4 + last * p->rows, p->rows * sizeof *f->post4);
+        memmove(f->pre4, f->pre4 + last * filled(p), filled(p) * sizeof *f->pre4);
+    }
     f->a[0] = f->d[0] = 0;
     f->n = 1;
     f->gain = HUGE_VAL; /* D0 is another */

@@ -31,6 +31,8 @@ struct ap_factor {
     double reach;        /* alpha one step on */
     /* at the last ap_factor_look */
     double left_now, alpha_now;
+    float *post4, *pre4,
+        *sent4; /* the same in single precision, and what is sent, where that is used; pre filled up by zeros */
     double *c;                      /* [room] coefficient * (pre_k . x) */
     struct ap_factor *leader;       /* the first that sends and stores the same pre; NULL: this one */
     struct ap_synapse_factors fold; /* what the matrices take */
@@ -42,6 +44,7 @@ struct ap_factors {
     int n;
     struct ap_factor **by_proj; /* [n_proj], NULL: this matrix is changed in place at every step */
     double *block;
+    bool single; /* sums are taken in single precision now */
 };
 
 /* Finds the projections to which this applies: none with coupled weights or where interventions act. */

@@ -68,16 +68,24 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
     h->local = ap_mem_array(e, (size_t)h->n + 1, sizeof *h->local, "integrator");
     if (!h->local)
         return AP_EMEMORY;
-    for (int o = 0; o < h->n; o++) {
+    for (int o = 0; o < h->n; o++)
         h->place[h->order[o]] = o;
-        h->first[o] = c->n_task;
-        for (int k = c->n_task - 1; k >= 0; k--)
-            if (c->task[k].pop == h->order[o]) {
+    ap_hierarchy_divide(h);
+    return AP_OK;
+}
+
+void ap_hierarchy_divide(struct ap_hierarchy *h)
+{
+    const struct ap_rhs *r = h->rhs;
+    for (int o = 0; o < h->n; o++) {
+        h->first[o] = r->n_task;
+        h->last[o] = 0;
+        for (int k = r->n_task - 1; k >= 0; k--)
+            if (r->task[k].pop == h->order[o]) {
                 h->first[o] = k;
                 h->last[o] = h->last[o] > k + 1 ? h->last[o] : k + 1;
             }
     }
-    return AP_OK;
 }
 
 void ap_hierarchy_free(struct ap_hierarchy *h)
@@ -198,7 +206,7 @@ void ap_hierarchy_begin(struct ap_hierarchy *h)
 void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
                        const double *b, double *x)
 {
-    solve_rows(h, &h->rhs->c->task[k], l, h->known, gamma, b, x);
+    solve_rows(h, &h->rhs->task[k], l, h->known, gamma, b, x);
 }
 
 void ap_hierarchy_solved(struct ap_hierarchy *h, int o)
@@ -325,9 +333,9 @@ void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
 #pragma omp parallel for schedule(static) if (c->threaded)
-    for (int k = 0; k < c->n_task; k++)
-        if (!c->pop[c->task[k].pop].clamped)
-            follow_rates(r, &c->task[k], y, decay);
+    for (int k = 0; k < r->n_task; k++)
+        if (!c->pop[r->task[k].pop].clamped)
+            follow_rates(r, &r->task[k], y, decay);
 }
 
 void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
@@ -341,8 +349,8 @@ void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
             if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
                 ap_stage_look(r, &r->mirror.of[k], true);
 #pragma omp for schedule(static, 1)
-        for (int k = 0; k < c->n_task; k++)
-            follow_sums(h, &c->task[k]);
+        for (int k = 0; k < r->n_task; k++)
+            follow_sums(h, &r->task[k]);
     }
 }
 

@@ -31,6 +31,9 @@ struct ap_hierarchy {
 enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct ap_rhs *rhs);
 void ap_hierarchy_free(struct ap_hierarchy *h);
 
+/* The tasks of its right-hand side are others now (ap_rhs_divide). */
+void ap_hierarchy_divide(struct ap_hierarchy *h);
+
 /* x [n_state], about (1 - gamma J)^-1 b, J at the linearised point; held weights only. */
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
 

@@ -13,11 +13,11 @@
 #include <omp.h>
 #include <string.h>
 
-enum { ROWS = 64, LINE = 8, TILE = 128 * ROWS }; /* of a piece; numbers in a line of the cache; in a block of sums */
-
-/* From this relative tolerance on, sums of what the copies send are taken in single precision: rounding moves a sum of a
- * thousand by 1e-6 of its largest parts. */
-static const double SINGLE = 1e-3;
+enum {
+    ROWS = 64,
+    LINE = 8,
+    TILE = 128 * ROWS
+}; /* of a piece; numbers in a line of the cache; in a block of sums */
 
 static bool dense(const struct ap_proj *p)
 {
@@ -34,7 +34,7 @@ enum ap_code ap_joint_init(struct ap_err *e, struct ap_joint *x, const struct ap
                            const struct ap_afferents *afferent)
 {
     size_t most = (size_t)c->copies, stride = (most + LINE - 1) / LINE * LINE, doubles = 1, singles = 1;
-    *x = (struct ap_joint){.c = c, .n = 1, .coarse = c->spec->integrator.tolerance >= SINGLE};
+    *x = (struct ap_joint){.c = c, .n = 1, .coarse = ap_circuit_single(c)};
     for (int i = 0; i < c->n_proj; i++) {
         const struct ap_proj *p = &c->proj[i];
         if (!dense(p))

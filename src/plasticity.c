@@ -59,7 +59,7 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
                             x->rhs->signal + p->pre_signal.at);
     }
     ap_rhs_drift_from(x->rhs, t);
-    for (int k = 0; k < x->rhs->c->n_task; k++)
+    for (int k = 0; k < x->rhs->n_task; k++)
         ap_rhs_drift(x->rhs, k);
     ap_profile_enter(x->rhs->profile, part);
 }
@@ -150,7 +150,7 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
             ap_stage_signals(r, k);
         update(x, t, h, false);
 #pragma omp for schedule(static, 1) nowait
-        for (int k = 0; k < r->c->n_task; k++)
+        for (int k = 0; k < r->n_task; k++)
             ap_rhs_drift(r, k);
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < r->c->n_proj; k++)

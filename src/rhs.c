@@ -21,6 +21,7 @@
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c)
 {
     *r = (struct ap_rhs){.c = c};
+    ap_rhs_divide(r, true);
     size_t doubles = 8 * c->n_value + 7 * c->n_rate + (size_t)c->n_pop + 3 * c->n_signal + 64;
     r->block = ap_mem_reserve(e, doubles, sizeof *r->block, "fields");
     r->w = ap_mem_array(e, (size_t)c->n_proj + 1, sizeof *r->w, "fields");
@@ -57,6 +58,12 @@ enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_cir
         next += arrays[i].n;
     }
     return AP_OK;
+}
+
+void ap_rhs_divide(struct ap_rhs *r, bool rows)
+{
+    r->task = rows ? r->c->task : r->c->whole;
+    r->n_task = rows ? r->c->n_task : r->c->n_whole;
 }
 
 void ap_rhs_free(struct ap_rhs *r)
@@ -168,7 +175,7 @@ static void drift_of_decay(const struct ap_rhs *r, int proj, size_t first, size_
                            double *out)
 {
     const struct ap_proj *q = &r->c->proj[proj];
-    double part[256], decay = q->decay * r->act.factor[proj];
+    double part[AP_TASK_ROWS], decay = q->decay * r->act.factor[proj];
     bool dense = q->spec->connect == AP_CONNECT_DENSE;
     if (dense)
         ap_stage_row_sums(r, proj, q->w, first, n, x, 0, part);
@@ -184,7 +191,7 @@ static void drift_rows(struct ap_rhs *r, const struct ap_task *t)
     size_t n = t->last - t->first;
     for (int k = 0; k < p->n_comp; k++) {
         const struct ap_comp *m = &p->comp[k];
-        double *out = r->drift + m->value + t->first, part[256];
+        double *out = r->drift + m->value + t->first, part[AP_TASK_ROWS];
         if (!ap_stage_drifts(r, m))
             continue;
         memset(out, 0, n * sizeof *out);
@@ -229,7 +236,7 @@ void ap_rhs_drift_from(struct ap_rhs *r, double t)
 
 void ap_rhs_drift(struct ap_rhs *r, int task)
 {
-    drift_rows(r, &r->c->task[task]);
+    drift_rows(r, &r->task[task]);
 }
 
 void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
@@ -247,8 +254,8 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < c->n_task; k++)
-            ap_stage_rates(r, &c->task[k], y, decay);
+        for (int k = 0; k < r->n_task; k++)
+            ap_stage_rates(r, &r->task[k], y, decay);
 #pragma omp master
         ap_profile_enter(r->profile, AP_PROFILE_SUMS);
         if (r->act.maps) {
@@ -265,19 +272,19 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
         for (int k = 0; k < r->mirror.n; k++)
             ap_stage_look(r, &r->mirror.of[k], false);
 #pragma omp for schedule(static, 1)
-        for (int k = 0; k < c->n_task; k++) {
-            ap_stage_sums(r, &c->task[k], t, decay, r->v, r->rate, r->input, r->v);
+        for (int k = 0; k < r->n_task; k++) {
+            ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
             if (dy && !r->act.means)
-                ap_stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
+                ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
         }
         if (r->act.means) {
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)
                 ap_stage_compose_whole(r, p, r->input, false, r->v);
 #pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_task; k++)
+            for (int k = 0; k < r->n_task; k++)
                 if (dy)
-                    ap_stage_derivatives(r, &c->task[k], t, r->v, r->input, false, dy);
+                    ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)
                 if (dy)

@@ -41,6 +41,8 @@ struct ap_rhs {
     bool drifts;
     /* tangents */
     double *dv, *dinput, *drate, *dsignal;
+    const struct ap_task *task; /* [n_task] of the circuit: rows of one population each, see ap_rhs_divide */
+    int n_task;
     const double **w, **d; /* [n_proj] weights and products in force: in the state, or held */
     /* Sums with the weights in force that were taken for several copies at once (batch.h): element i of projection p at
      * given[p][i]; NULL: none, or not of this projection. */
@@ -58,6 +60,9 @@ struct ap_rhs {
 double ap_rhs_tolerance(const struct ap_rhs *r, int proj, double part);
 
 enum ap_code ap_rhs_init(struct ap_err *e, struct ap_rhs *r, const struct ap_circuit *c);
+
+/* Its rows are divided among threads (at first), or they are not. The bits are the same. */
+void ap_rhs_divide(struct ap_rhs *r, bool rows);
 void ap_rhs_free(struct ap_rhs *r);
 
 /* Fields v, input, rate at (t, y); dy = NULL: nothing else. */

@@ -206,7 +206,7 @@ AP_CLONES void ap_stage_sums(const struct ap_rhs *r, const struct ap_task *t, do
     const struct ap_pop *p = &r->c->pop[t->pop];
     size_t n = t->last - t->first;
     bool waits = ap_stage_takes_mean(r, t->pop);
-    double part[256];
+    double part[AP_TASK_ROWS];
     for (int o = 0; o < p->n_comp; o++) {
         const struct ap_comp *m = &p->comp[p->cell->order[o]];
         double *in = input + m->value + t->first;

@@ -103,6 +103,46 @@ void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const d
     }
 }
 
+/* R rows at a time, as in rows_product. */
+static inline __attribute__((always_inline)) void
+single_rows(size_t rows, size_t cols, const float *restrict w, const float *restrict x, double *restrict out)
+{
+    enum { WIDE = AP_SYNAPSE_SINGLE };
+    float s[ROWS][WIDE];
+    for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+        for (size_t l = 0; l < WIDE; l++)
+            s[r][l] = w[r * cols + l] * x[l] + 0;
+    for (size_t j = WIDE; j < cols; j += WIDE)
+        for (size_t r = 0; r < rows; r++)
+#pragma omp simd
+            for (size_t l = 0; l < WIDE; l++)
+                s[r][l] = fmaf(w[r * cols + j + l], x[j + l], s[r][l]);
+    for (size_t r = 0; r < rows; r++) {
+        float half[WIDE / 2], quarter[WIDE / 4], eighth[WIDE / 8];
+#pragma omp simd
+        for (size_t l = 0; l < WIDE / 2; l++)
+            half[l] = s[r][l] + s[r][l + WIDE / 2];
+#pragma omp simd
+        for (size_t l = 0; l < WIDE / 4; l++)
+            quarter[l] = half[l] + half[l + WIDE / 4];
+#pragma omp simd
+        for (size_t l = 0; l < WIDE / 8; l++)
+            eighth[l] = quarter[l] + quarter[l + WIDE / 8];
+        out[r] = (double)((eighth[0] + eighth[2]) + (eighth[1] + eighth[3]));
+    }
+}
+
+AP_CLONES void ap_synapse_product_single(size_t rows, size_t cols, const float *restrict w,
+                                         const float *restrict x, double *restrict out)
+{
+    size_t i = 0;
+    for (; i + ROWS <= rows; i += ROWS)
+        single_rows(ROWS, cols, w + i * cols, x, out + i);
+    for (; i < rows; i++)
+        single_rows(1, cols, w + i * cols, x, out + i);
+}
+
 /* The first `some` of `all` numbers, then zeros. */
 static inline __attribute__((always_inline)) void fill_up(size_t all, size_t some,
                                                           const double *restrict from, double *restrict to)
@@ -386,6 +426,35 @@ AP_CLONES void ap_synapse_combine(size_t count, size_t n, size_t stride, const d
     for (; k < count; k++, v += stride)
         for (size_t i = 0; i < n; i++)
             out[i] = fma(c[k], v[i], out[i]);
+}
+
+AP_CLONES void ap_synapse_combine_single(size_t count, size_t n, size_t stride, const float *restrict v,
+                                         const double *restrict c, double *restrict out)
+{
+    enum { MOST = 256 };
+    float sum[MOST];
+    for (size_t first = 0; first < n; first += MOST) {
+        size_t m = n - first < MOST ? n - first : MOST, k = 0;
+        const float *from = v + first;
+        memset(sum, 0, m * sizeof *sum);
+        for (; k + 4 <= count; k += 4, from += 4 * stride) {
+            const float c0 = (float)c[k], c1 = (float)c[k + 1], c2 = (float)c[k + 2], c3 = (float)c[k + 3];
+#pragma omp simd
+            for (size_t i = 0; i < m; i++) {
+                float two = fmaf(c1, from[stride + i], fmaf(c0, from[i], sum[i]));
+                sum[i] = fmaf(c3, from[3 * stride + i], fmaf(c2, from[2 * stride + i], two));
+            }
+        }
+        for (; k < count; k++, from += stride) {
+            const float c0 = (float)c[k];
+#pragma omp simd
+            for (size_t i = 0; i < m; i++)
+                sum[i] = fmaf(c0, from[i], sum[i]);
+        }
+#pragma omp simd
+        for (size_t i = 0; i < m; i++)
+            out[first + i] += (double)sum[i];
+    }
 }
 
 /* A tile of a product of matrices, in registers: sum[r * pitch + l], from zero or going on, takes up

@@ -15,6 +15,11 @@ void ap_synapse_product(size_t rows, size_t cols, const double *w, const double 
 void ap_synapse_product_naive(size_t rows, size_t cols, const double *w, const double *x, int add,
                               double *out);
 
+/* out[i] = sum_j w[i][j] x[j] in single precision, cols a multiple of AP_SYNAPSE_SINGLE: so many lanes by fma, which fold by
+ * halves. */
+enum { AP_SYNAPSE_SINGLE = 32 };
+void ap_synapse_product_single(size_t rows, size_t cols, const float *w, const float *x, double *out);
+
 /* Many right-hand sides at once, side by side: out[i * stride + b] (+)= sum_j w[i * cols + j] x[j * stride + b], i < rows,
  * b < stride. stride is a multiple of 8; columns that no one uses hold zeros. Each sum has one accumulator, j = 0, 1, ... by
  * fma, and is then added to out: its bits depend on neither stride nor b. */
@@ -64,6 +69,9 @@ void ap_synapse_fold(size_t rows, size_t cols, double *w, double *d, double left
 
 /* out[i] += sum_k c[k] v[k * stride + i], i < n, k < count in this order. */
 void ap_synapse_combine(size_t count, size_t n, size_t stride, const double *v, const double *c, double *out);
+/* The same with a sum in single precision, from zero, which is then added to out. */
+void ap_synapse_combine_single(size_t count, size_t n, size_t stride, const float *v, const double *c,
+                               double *out);
 
 /* Many products at once, any number n, see factor.h: w = left w + alpha d + sum_k a[k] post_k pre_k^T, then
  * d = epsilon d + sum_k d[k] low_k pre_k^T; row i of post_k is post[k * stride + i], of low_k likewise, pre is [n][cols]. Without matrix d (NULL)

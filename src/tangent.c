@@ -23,8 +23,8 @@ void ap_tangent_linearise(struct ap_rhs *r, double t, const double *y)
         double decay[AP_SPEC_POPS];
         ap_stage_bind(r, y);
         ap_stage_decay(r, t, decay);
-        for (int k = 0; k < c->n_task; k++)
-            ap_stage_rates(r, &c->task[k], y, decay);
+        for (int k = 0; k < r->n_task; k++)
+            ap_stage_rates(r, &r->task[k], y, decay);
     }
     for (int p = 0; p < c->n_pop; p++) {
         const struct ap_pop *pop = &c->pop[p];
@@ -48,7 +48,7 @@ static void tangent_scaled(const struct ap_rhs *r, const struct ap_task *t, int 
                                 ap_stage_sent(r, proj, r->v, r->rate, false)};
     const double *const w[2] = {changes ? r->w[proj] : NULL,
                                 ap_stage_coupled(r) && q->plastic ? v + q->w_state : NULL};
-    double part[256];
+    double part[AP_TASK_ROWS];
     for (int k = 0; k < 2; k++) {
         if (w[k] && dense)
             ap_stage_row_sums(r, proj, w[k], t->first, t->last - t->first, x[k], 0, part);
@@ -127,8 +127,8 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 #pragma omp parallel if (c->threaded)
     {
 #pragma omp for schedule(static)
-        for (int k = 0; k < c->n_task; k++)
-            ap_tangent_rates(r, &c->task[k], v);
+        for (int k = 0; k < r->n_task; k++)
+            ap_tangent_rates(r, &r->task[k], v);
         if (r->act.maps) {
 #pragma omp for schedule(static, 1)
             for (int k = 0; k < c->n_proj; k++)
@@ -138,18 +138,18 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
         for (int k = 0; k < r->mirror.n; k++)
             ap_stage_look(r, &r->mirror.of[k], true);
 #pragma omp for schedule(static, 1)
-        for (int k = 0; k < c->n_task; k++) {
-            ap_tangent_sums(r, &c->task[k], v, NULL);
+        for (int k = 0; k < r->n_task; k++) {
+            ap_tangent_sums(r, &r->task[k], v, NULL);
             if (!r->act.means)
-                ap_stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
         }
         if (r->act.means) {
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)
                 ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
 #pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_task; k++)
-                ap_stage_derivatives(r, &c->task[k], 0, r->dv, r->dinput, true, jv);
+            for (int k = 0; k < r->n_task; k++)
+                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)
                 ap_stage_average_whole(r, p, jv);

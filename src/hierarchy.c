@@ -314,14 +314,16 @@ AP_CLONES static void follow_rates(struct ap_rhs *r, const struct ap_task *t, co
     double *rate = r->rate + p->rate + t->first, *drate = r->drate + p->rate + t->first;
     memcpy(drate, rate, n * sizeof *drate);
     for (int k = 0; k < p->n_comp; k++)
-        memcpy(r->dv + p->comp[k].value + t->first, r->v + p->comp[k].value + t->first, n * sizeof *drate);
+        if (p->comp[k].kind == AP_COMP_DYNAMIC)
+            memcpy(r->dv + p->comp[k].value + t->first, r->v + p->comp[k].value + t->first,
+                   n * sizeof *drate);
     ap_stage_rates(r, t, y, decay);
     for (size_t i = 0; i < n; i++)
         drate[i] = rate[i] - drate[i];
     for (int k = 0; k < p->n_comp; k++) {
         const double *v = r->v + p->comp[k].value + t->first;
         double *dv = r->dv + p->comp[k].value + t->first;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; p->comp[k].kind == AP_COMP_DYNAMIC && i < n; i++)
             dv[i] = v[i] - dv[i];
     }
 }

@@ -236,7 +236,7 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
             if (p->post == h->order[o] && h->known[p->pre])
                 ap_stage_look(r, &r->mirror.of[k], true);
         }
-#pragma omp parallel for schedule(static, 1) if (r->c->threaded)
+#pragma omp parallel for schedule(static, 1) if (r->c->threaded && h->last[o] - h->first[o] > 1)
         for (int k = h->first[o]; k < h->last[o]; k++)
             ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
         ap_hierarchy_solved(h, o);

@@ -44,6 +44,12 @@ bool ap_plasticity_acts(const struct ap_plasticity *x)
     return false;
 }
 
+/* Whether the matrix itself is changed at every step. */
+static bool changes_in_place(const struct ap_rhs *r, int proj)
+{
+    return ap_stage_drifts_by(r, proj) && !r->afferent.by_proj[proj];
+}
+
 void ap_plasticity_begin(struct ap_plasticity *x, double t)
 {
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
@@ -58,6 +64,9 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
             ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
                             x->rhs->signal + p->pre_signal.at);
     }
+    x->in_place = false;
+    for (int k = 0; k < x->rhs->c->n_proj; k++)
+        x->in_place = x->in_place || changes_in_place(x->rhs, k);
     ap_rhs_drift_from(x->rhs, t);
     for (int k = 0; k < x->rhs->n_task; k++)
         ap_rhs_drift(x->rhs, k);
@@ -76,8 +85,7 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
 {
     const struct ap_circuit *c = x->rhs->c;
     const struct ap_proj *p = &c->proj[t->pop];
-    if (!x->rhs->now.plastic[t->pop] || x->rhs->afferent.by_proj[t->pop] ||
-        ap_factor_holds(&x->rhs->factor, t->pop))
+    if (!changes_in_place(x->rhs, t->pop))
         return;
     size_t n = t->last - t->first, at = t->first * p->cols;
     double *w = p->w + at, *d = p->d ? p->d + at : NULL;
@@ -93,37 +101,21 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
                              pre1 + t->first + i, &k);
 }
 
-/* The changes that are kept apart from their matrix: of afferents, then of factors. */
-static void update_store(struct ap_plasticity *x, int k, double t, double h, bool euler)
+/* Changes that are kept apart from their matrix, by an afferent or a factor. */
+static void update_store(struct ap_plasticity *x, int proj, double t, double h, bool euler)
 {
     struct ap_rhs *r = x->rhs;
+    const struct ap_proj *p = &r->c->proj[proj];
     const double *now = r->signal, *before = euler ? now : x->before;
-    if (k < r->afferent.n) {
-        struct ap_afferent *f = &r->afferent.of[k];
-        const struct ap_proj *p = &r->c->proj[f->proj];
-        if (!f->learns || !r->now.plastic[f->proj])
-            return;
+    struct ap_afferent *a = r->afferent.by_proj[proj];
+    struct ap_factor *f = r->factor.by_proj[proj];
+    if (a && a->learns && r->now.plastic[proj]) {
         const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
-        ap_afferent_step(f, h, &coefficients, before + p->post_signal.at, ap_rhs_left(r, p->pre, t - h),
+        ap_afferent_step(a, h, &coefficients, before + p->post_signal.at, ap_rhs_left(r, p->pre, t - h),
                          now + p->post_signal.at, ap_rhs_left(r, p->pre, t));
-        return;
     }
-    struct ap_factor *f = &r->factor.of[k - r->afferent.n];
-    const struct ap_proj *p = &r->c->proj[f->proj];
-    if (f->learns)
+    if (f && f->learns)
         ap_factor_step(&r->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
-}
-
-/* A step of length h that ends at time t, or (Euler) begins at t - h with rhs->signal. By all threads of a team together. */
-static void update(struct ap_plasticity *x, double t, double h, bool euler)
-{
-    const struct ap_rhs *r = x->rhs;
-#pragma omp for schedule(static, 1)
-    for (int k = 0; k < r->afferent.n + r->factor.n; k++)
-        update_store(x, k, t, h, euler);
-#pragma omp for schedule(static, 1)
-    for (int k = 0; k < r->c->n_proj_task; k++)
-        update_rows(x, &r->c->proj_task[k], h, euler);
 }
 
 /* The signals of this step's end, for what the next one reads of them: stores of products have their own. */
@@ -134,7 +126,7 @@ static void remember(struct ap_plasticity *x, int proj)
     const struct ap_signal *side[2] = {&p->post_signal, &p->pre_signal};
     const size_t n[2] = {r->c->pop[p->post].n, r->c->pop[p->pre].n};
     for (int k = 0; k < (r->afferent.by_proj[proj] ? 1 : 2); k++)
-        if (p->plastic && r->now.plastic[proj] && !ap_factor_holds(&r->factor, proj))
+        if (ap_stage_drifts_by(r, proj))
             memcpy(x->before + side[k]->at, r->signal + side[k]->at, n[k] * sizeof *x->before);
 }
 
@@ -145,10 +137,16 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
     ap_rhs_drift_from(r, t);
 #pragma omp parallel if (r->c->threaded)
     {
-#pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->c->n_proj; k++)
+#pragma omp for schedule(dynamic, 1)
+        for (int k = 0; k < r->c->n_proj; k++) {
             ap_stage_signals(r, k);
-        update(x, t, h, false);
+            update_store(x, k, t, h, false);
+        }
+        if (x->in_place) {
+#pragma omp for schedule(static, 1)
+            for (int k = 0; k < r->c->n_proj_task; k++)
+                update_rows(x, &r->c->proj_task[k], h, false);
+        }
 #pragma omp for schedule(static, 1) nowait
         for (int k = 0; k < r->n_task; k++)
             ap_rhs_drift(r, k);
@@ -185,7 +183,15 @@ void ap_plasticity_renew(struct ap_plasticity *x)
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
-#pragma omp parallel if (x->rhs->c->threaded)
-    update(x, t, dt, true);
-    ap_profile_enter(x->rhs->profile, part);
+    const struct ap_rhs *r = x->rhs;
+#pragma omp parallel if (r->c->threaded)
+    {
+#pragma omp for schedule(dynamic, 1) nowait
+        for (int k = 0; k < r->c->n_proj; k++)
+            update_store(x, k, t, dt, true);
+#pragma omp for schedule(static, 1)
+        for (int k = 0; k < r->c->n_proj_task; k++)
+            update_rows(x, &r->c->proj_task[k], dt, true);
+    }
+    ap_profile_enter(r->profile, part);
 }

@@ -263,12 +263,12 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
             for (int k = 0; k < c->n_proj; k++)
                 ap_stage_gather(r, k, r->v, r->rate, r->act.x);
         }
-#pragma omp for schedule(static, 1)
+#pragma omp for schedule(dynamic, 1) nowait
         for (int k = 0; k < r->factor.n; k++)
             if (r->factor.of[k].learns)
                 ap_factor_look(&r->factor, &r->factor.of[k], t,
                                ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
-#pragma omp for schedule(static, 1)
+#pragma omp for schedule(dynamic, 1)
         for (int k = 0; k < r->mirror.n; k++)
             ap_stage_look(r, &r->mirror.of[k], false);
 #pragma omp for schedule(static, 1)

@@ -14,6 +14,7 @@
 #include "weights.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 enum {
@@ -280,11 +281,17 @@ static int split(struct ap_task *out, int id, size_t n, size_t work)
 {
     size_t rows = TASK_WORK / (work ? work : 1);
     rows = rows < 1 ? 8 : rows > AP_TASK_ROWS ? AP_TASK_ROWS : (rows + 7) / 8 * 8;
-    int count = 0;
+    int count = 0, of = (int)((n + rows - 1) / rows);
     for (size_t first = 0; first < n; first += rows, count++)
         if (out)
-            out[count] = (struct ap_task){id, first, first + rows < n ? first + rows : n};
+            out[count] = (struct ap_task){id, first, first + rows < n ? first + rows : n, count, of};
     return count;
+}
+
+bool ap_task_mine(const struct ap_task *t)
+{
+    int threads = omp_get_num_threads();
+    return (t->place * threads + threads / 2) / t->of == omp_get_thread_num();
 }
 
 static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)

@@ -68,7 +68,12 @@ enum { AP_TASK_ROWS = 256 };
 struct ap_task {
     int pop;
     size_t first, last;
+    int place, of; /* among the tasks of that population */
 };
+
+/* In a team of threads: whether a task is this thread's. It has the same share of a population's rows in every loop and finds them
+ * in its cache. */
+bool ap_task_mine(const struct ap_task *t);
 
 struct ap_circuit {
     const struct ap_spec *spec;

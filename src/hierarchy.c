@@ -135,7 +135,7 @@ static void find_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hi
     struct ap_rhs *r = h->rhs;
     int pop = h->order[o];
     const struct ap_pop *p = &r->c->pop[pop];
-    const struct ap_task one = {pop, 0, 1};
+    const struct ap_task one = {pop, 0, 1, 0, 1};
     double m[MOST][MOST], still[MOST];
     l->n = 0;
     for (int k = 0; k < p->n_comp; k++) {
@@ -236,9 +236,10 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
             if (p->post == h->order[o] && h->known[p->pre])
                 ap_stage_look(r, &r->mirror.of[k], true);
         }
-#pragma omp parallel for schedule(static, 1) if (r->c->threaded && h->last[o] - h->first[o] > 1)
+#pragma omp parallel if (r->c->threaded && h->last[o] - h->first[o] > 1)
         for (int k = h->first[o]; k < h->last[o]; k++)
-            ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
+            if (ap_task_mine(&r->task[k]))
+                ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
         ap_hierarchy_solved(h, o);
     }
     ap_hierarchy_end(h, x);
@@ -334,9 +335,9 @@ void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
-#pragma omp parallel for schedule(static) if (c->threaded)
+#pragma omp parallel if (c->threaded)
     for (int k = 0; k < r->n_task; k++)
-        if (!c->pop[r->task[k].pop].clamped)
+        if (ap_task_mine(&r->task[k]) && !c->pop[r->task[k].pop].clamped)
             follow_rates(r, &r->task[k], y, decay);
 }
 
@@ -350,9 +351,9 @@ void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
         for (int k = 0; k < r->mirror.n; k++)
             if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
                 ap_stage_look(r, &r->mirror.of[k], true);
-#pragma omp for schedule(static, 1)
         for (int k = 0; k < r->n_task; k++)
-            follow_sums(h, &r->task[k]);
+            if (ap_task_mine(&r->task[k]) && !c->pop[r->task[k].pop].clamped)
+                follow_sums(h, &r->task[k]);
     }
 }
 

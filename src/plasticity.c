@@ -64,9 +64,6 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
             ap_factor_begin(&x->rhs->factor, f, t, x->rhs->signal + p->post_signal.at,
                             x->rhs->signal + p->pre_signal.at);
     }
-    x->in_place = false;
-    for (int k = 0; k < x->rhs->c->n_proj; k++)
-        x->in_place = x->in_place || changes_in_place(x->rhs, k);
     ap_rhs_drift_from(x->rhs, t);
     for (int k = 0; k < x->rhs->n_task; k++)
         ap_rhs_drift(x->rhs, k);
@@ -80,13 +77,11 @@ static struct ap_synapse_fold fold_of(const struct ap_proj *p, double h, bool eu
                  : ap_synapse_fold_of(h, p->tau, p->eta, p->decay);
 }
 
-/* Rows of one task: the matrices themselves. */
-static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, double h, bool euler)
+/* Rows of one matrix. */
+static void update_rows(const struct ap_plasticity *x, int proj, const struct ap_task *t, double h,
+                        bool euler)
 {
-    const struct ap_circuit *c = x->rhs->c;
-    const struct ap_proj *p = &c->proj[t->pop];
-    if (!changes_in_place(x->rhs, t->pop))
-        return;
+    const struct ap_proj *p = &x->rhs->c->proj[proj];
     size_t n = t->last - t->first, at = t->first * p->cols;
     double *w = p->w + at, *d = p->d ? p->d + at : NULL;
     const double *now = x->rhs->signal, *before = euler ? now : x->before;
@@ -99,6 +94,16 @@ static void update_rows(const struct ap_plasticity *x, const struct ap_task *t, 
         for (size_t i = 0; i < n; i++) /* one-to-one: each neuron has a matrix of one element */
             ap_synapse_apply(1, 1, w + i, d ? d + i : NULL, post0 + i, pre0 + t->first + i, post1 + i,
                              pre1 + t->first + i, &k);
+}
+
+/* Rows of one population: the matrices themselves that lead there. */
+static void update_task(const struct ap_plasticity *x, const struct ap_task *t, double h, bool euler)
+{
+    const struct ap_pop *p = &x->rhs->c->pop[t->pop];
+    for (int k = 0; k < p->n_comp; k++)
+        for (int s = 0; s < p->comp[k].n_sum; s++)
+            if (changes_in_place(x->rhs, p->comp[k].sum[s]))
+                update_rows(x, p->comp[k].sum[s], t, h, euler);
 }
 
 /* Changes that are kept apart from their matrix, by an afferent or a factor. */
@@ -142,14 +147,13 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
             ap_stage_signals(r, k);
             update_store(x, k, t, h, false);
         }
-        if (x->in_place) {
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < r->c->n_proj_task; k++)
-                update_rows(x, &r->c->proj_task[k], h, false);
-        }
-#pragma omp for schedule(static, 1) nowait
-        for (int k = 0; k < r->n_task; k++)
+        for (int k = 0; k < r->n_task; k++) {
+            if (!ap_task_mine(&r->task[k]))
+                continue;
+            update_task(x, &r->task[k], h, false);
             ap_rhs_drift(r, k);
+        }
+#pragma omp barrier
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < r->c->n_proj; k++)
             remember(x, k);
@@ -189,9 +193,9 @@ void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 #pragma omp for schedule(dynamic, 1) nowait
         for (int k = 0; k < r->c->n_proj; k++)
             update_store(x, k, t, dt, true);
-#pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->c->n_proj_task; k++)
-            update_rows(x, &r->c->proj_task[k], dt, true);
+        for (int k = 0; k < r->n_task; k++)
+            if (ap_task_mine(&r->task[k]))
+                update_task(x, &r->task[k], dt, true);
     }
     ap_profile_enter(r->profile, part);
 }

@@ -7,7 +7,6 @@
 struct ap_plasticity {
     struct ap_rhs *rhs;
     double *before; /* [n_signal] signals at the beginning of the step, of rules that read them */
-    bool in_place;  /* some matrix is changed at every step */
 };
 
 enum ap_code ap_plasticity_init(struct ap_err *e, struct ap_plasticity *x, struct ap_rhs *rhs);

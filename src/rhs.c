@@ -253,9 +253,10 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
     {
-#pragma omp for schedule(static)
         for (int k = 0; k < r->n_task; k++)
-            ap_stage_rates(r, &r->task[k], y, decay);
+            if (ap_task_mine(&r->task[k]))
+                ap_stage_rates(r, &r->task[k], y, decay);
+#pragma omp barrier
 #pragma omp master
         ap_profile_enter(r->profile, AP_PROFILE_SUMS);
         if (r->act.maps) {
@@ -271,12 +272,14 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
 #pragma omp for schedule(dynamic, 1)
         for (int k = 0; k < r->mirror.n; k++)
             ap_stage_look(r, &r->mirror.of[k], false);
-#pragma omp for schedule(static, 1)
         for (int k = 0; k < r->n_task; k++) {
+            if (!ap_task_mine(&r->task[k]))
+                continue;
             ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
             if (dy && !r->act.means)
                 ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
         }
+#pragma omp barrier
         if (r->act.means) {
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)

@@ -126,9 +126,10 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
 #pragma omp parallel if (c->threaded)
     {
-#pragma omp for schedule(static)
         for (int k = 0; k < r->n_task; k++)
-            ap_tangent_rates(r, &r->task[k], v);
+            if (ap_task_mine(&r->task[k]))
+                ap_tangent_rates(r, &r->task[k], v);
+#pragma omp barrier
         if (r->act.maps) {
 #pragma omp for schedule(static, 1)
             for (int k = 0; k < c->n_proj; k++)
@@ -137,12 +138,14 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 #pragma omp for schedule(static, 1)
         for (int k = 0; k < r->mirror.n; k++)
             ap_stage_look(r, &r->mirror.of[k], true);
-#pragma omp for schedule(static, 1)
         for (int k = 0; k < r->n_task; k++) {
+            if (!ap_task_mine(&r->task[k]))
+                continue;
             ap_tangent_sums(r, &r->task[k], v, NULL);
             if (!r->act.means)
                 ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
         }
+#pragma omp barrier
         if (r->act.means) {
 #pragma omp for schedule(static, 1)
             for (int p = 0; p < c->n_pop; p++)

@@ -290,8 +290,7 @@ static int split(struct ap_task *out, int id, size_t n, size_t work)
 
 bool ap_task_mine(const struct ap_task *t)
 {
-    int threads = omp_get_num_threads();
-    return (t->place * threads + threads / 2) / t->of == omp_get_thread_num();
+    return t->place * omp_get_num_threads() / t->of == omp_get_thread_num();
 }
 
 static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)

@@ -72,7 +72,7 @@ struct ap_task {
 };
 
 /* In a team of threads: whether a task is this thread's. It has the same share of a population's rows in every loop and finds them
- * in its cache. */
+ * in its cache; small populations are the first's, which is alone between teams. */
 bool ap_task_mine(const struct ap_task *t);
 
 struct ap_circuit {

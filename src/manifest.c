@@ -78,8 +78,10 @@ enum ap_code ap_manifest_write(struct ap_err *e, const char *folder, const struc
     for (int i = 0; i < m->spec->n_replicate; i++)
         ap_text_add(&x, "%s%lld%s", i ? ", " : "  \"replicates\": [", (long long)m->spec->replicate[i],
                     i + 1 < m->spec->n_replicate ? "" : "],\n");
-    ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f,\n  \"cpu\": ", m->threads,
-                m->wall_seconds);
+    ap_text_add(&x, "  \"threads\": %d,\n  \"wall_seconds\": %.3f", m->threads, m->wall_seconds);
+    if (m->simulating_seconds > 0) /* on the same line: what differs from run to run */
+        ap_text_add(&x, ", \"simulating_seconds\": %.3f", m->simulating_seconds);
+    ap_text_add(&x, ",\n  \"cpu\": ");
     add_string(&x, cpu);
     ap_text_add(&x, ",\n  \"built_with\": ");
     add_string(&x, versions);

@@ -39,7 +39,7 @@ struct running {
     struct ap_manifest manifest;
     struct ap_checkpoint checkpoint;
     struct ap_checkpoint_loop loop; /* where it stands in the program */
-    double started, last_report, last_checkpoint;
+    double started, simulates, last_report, last_checkpoint;
     double from_ms; /* simulated before this process began */
     uint64_t total;
     double total_ms;
@@ -213,6 +213,7 @@ static enum ap_code simulate(struct ap_err *e, struct running *r)
 {
     struct ap_checkpoint_loop *l = &r->loop;
     measure(r);
+    r->simulates = ap_run_now();
     while (l->program < (uint64_t)r->sim.spec->n_program && !enough(r)) {
         if (l->k == 0) {
             memset(l->sum, 0, sizeof l->sum);
@@ -233,6 +234,7 @@ static enum ap_code end_log(struct ap_err *e, struct running *r, bool complete)
     r->manifest.counts =
         (struct ap_integrate_counts){r->sim.presentation, stats.steps, stats.evaluations, stats.products};
     r->manifest.wall_seconds = ap_run_now() - r->started;
+    r->manifest.simulating_seconds = ap_run_now() - r->simulates;
     AP_TRY(ap_record_weights(e, &r->sim.recorder, "final"));
     const struct ap_run_end end = {
         r->manifest.digest.high, r->manifest.digest.low, stats.steps, stats.evaluations,

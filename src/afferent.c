@@ -67,6 +67,8 @@ void ap_afferent_free(struct ap_afferents *x)
     *x = (struct ap_afferents){0};
 }
 
+enum { ROWS = 64 }; /* of one piece of work */
+
 static double dot(size_t n, const double *x, const double *y)
 {
     double out;
@@ -74,10 +76,12 @@ static double dot(size_t n, const double *x, const double *y)
     return out;
 }
 
-/* Rows of one task: the products with the matrices as they are now. */
-static void begin_rows(const struct ap_afferents *x, const struct ap_afferent *f, size_t first, size_t last)
+/* One thread's rows: the products with the matrices as they are now. */
+static void begin_by(const struct ap_afferents *x, const struct ap_afferent *f, struct ap_team team)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
+    size_t first, last;
+    ap_team_share(team, p->rows, ROWS, &first, &last);
     size_t n = last - first, at = first * p->cols;
     ap_synapse_product(n, p->cols, p->w + at, f->a, 0, f->w0a + first);
     ap_synapse_product(n, p->cols, p->w + at, f->b, 0, f->w0b + first);
@@ -86,9 +90,6 @@ static void begin_rows(const struct ap_afferents *x, const struct ap_afferent *f
         ap_synapse_product(n, p->cols, p->d + at, f->b, 0, f->d0b + first);
     }
 }
-
-/* Calls begin_rows or the fold over all rows of all afferents, 64 rows at a time. */
-enum { ROWS = 64 };
 
 void ap_afferent_begin(struct ap_afferents *x, const double *from, const double *to, const bool *plastic)
 {
@@ -125,13 +126,11 @@ void ap_afferent_take(struct ap_afferents *x)
 {
     for (int k = 0; k < x->n; k++) {
         struct ap_afferent *f = &x->of[k];
-        const struct ap_proj *p = &x->c->proj[f->proj];
-        long pieces = (long)((p->rows + ROWS - 1) / ROWS);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
-        for (long i = 0; i < pieces; i++) {
-            size_t first = (size_t)i * ROWS, last = first + ROWS < p->rows ? first + ROWS : p->rows;
-            begin_rows(x, f, first, last);
-        }
+        if (ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+            begin_by(x, f, ap_team_here());
+        } else
+            begin_by(x, f, AP_TEAM_ALONE);
     }
     ap_afferent_taken(x);
 }
@@ -181,21 +180,25 @@ AP_CLONES void ap_afferent_drift(const struct ap_afferents *x, const struct ap_a
     }
 }
 
+static void fold_by(const struct ap_afferents *x, const struct ap_afferent *f, struct ap_team team)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    size_t first, last;
+    ap_team_share(team, p->rows, ROWS, &first, &last);
+    ap_synapse_fold(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL,
+                    f->left, f->alpha, f->epsilon, f->p + first, f->q + first, f->r + first, f->s + first,
+                    f->a, f->b);
+}
+
 void ap_afferent_fold(struct ap_afferents *x)
 {
     for (int k = 0; k < x->n; k++) {
         struct ap_afferent *f = &x->of[k];
-        const struct ap_proj *p = &x->c->proj[f->proj];
-        if (!f->learns)
-            continue;
+        if (f->learns && ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+            fold_by(x, f, ap_team_here());
+        } else if (f->learns)
+            fold_by(x, f, AP_TEAM_ALONE);
         f->learns = false;
-        long pieces = (long)((p->rows + ROWS - 1) / ROWS);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
-        for (long i = 0; i < pieces; i++) {
-            size_t first = (size_t)i * ROWS, last = first + ROWS < p->rows ? first + ROWS : p->rows;
-            ap_synapse_fold(last - first, p->cols, p->w + first * p->cols,
-                            p->d ? p->d + first * p->cols : NULL, f->left, f->alpha, f->epsilon, f->p + first,
-                            f->q + first, f->r + first, f->s + first, f->a, f->b);
-        }
     }
 }

@@ -172,7 +172,7 @@ static void sums_of(struct ap_rhs *r, double t, double *dy)
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
     for (int k = 0; k < r->factor.n; k++)
-        if (r->factor.of[k].learns)
+        if (ap_factor_looks(&r->factor.of[k]))
             ap_factor_look(&r->factor, &r->factor.of[k], t,
                            ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
     for (int k = 0; k < r->n_task; k++) {
@@ -365,7 +365,7 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
             struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++)
-                ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state);
+                ap_hierarchy_follow_rates(&x->hierarchy[b], t, y + (size_t)b * c->n_state, AP_TEAM_ALONE);
             send(x, s, true);
         }
         ap_joint_multiply(&x->joint, AP_JOINT_SENT);
@@ -374,7 +374,7 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
             struct ap_span s = ap_joint_span(&x->joint, k);
             for (int b = s.first; b < s.last; b++) {
                 give(x, b, true);
-                ap_hierarchy_follow_sums(&x->hierarchy[b]);
+                ap_hierarchy_follow_sums(&x->hierarchy[b], AP_TEAM_ALONE);
                 give(x, b, false);
             }
         }

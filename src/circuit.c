@@ -14,7 +14,6 @@
 #include "weights.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 enum {
@@ -288,9 +287,9 @@ static int split(struct ap_task *out, int id, size_t n, size_t work)
     return count;
 }
 
-bool ap_task_mine(const struct ap_task *t)
+bool ap_task_mine(const struct ap_task *t, struct ap_team team)
 {
-    return t->place * omp_get_num_threads() / t->of == omp_get_thread_num();
+    return t->place * team.of / t->of == team.mine;
 }
 
 static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)

@@ -9,6 +9,7 @@
 
 #include "spec.h"
 #include "stimulus.h"
+#include "team.h"
 
 struct ap_comp {
     enum ap_comp_kind kind;
@@ -71,9 +72,9 @@ struct ap_task {
     int place, of; /* among the tasks of that population */
 };
 
-/* In a team of threads: whether a task is this thread's. It has the same share of a population's rows in every loop and finds them
- * in its cache; small populations are the first's, which is alone between teams. */
-bool ap_task_mine(const struct ap_task *t);
+/* Whether a task is this thread's. It has the same share of a population's rows in every loop and finds them in its cache; small
+ * populations are the first's, which is alone between teams. */
+bool ap_task_mine(const struct ap_task *t, struct ap_team team);
 
 struct ap_circuit {
     const struct ap_spec *spec;

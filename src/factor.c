@@ -146,15 +146,22 @@ void ap_factor_taken(const struct ap_factors *x, struct ap_factor *f, const doub
     f->gain = length > 0 ? norm(p->rows, f->d0x) / length : HUGE_VAL;
 }
 
+/* One thread's rows of D0 x. */
+static void take_by(const struct ap_proj *p, struct ap_factor *f, const double *sent, struct ap_team team)
+{
+    size_t first, last;
+    ap_team_share(team, p->rows, ROWS, &first, &last);
+    ap_synapse_product(last - first, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
+}
+
 void ap_factor_take(const struct ap_factors *x, struct ap_factor *f, const double *sent)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (long i = 0; i < pieces; i++) {
-        size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
-        ap_synapse_product(n, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
-    }
+    if (ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+        take_by(p, f, sent, ap_team_here());
+    } else
+        take_by(p, f, sent, AP_TEAM_ALONE);
     ap_factor_taken(x, f, sent);
 }
 
@@ -211,10 +218,13 @@ static void weigh(const struct ap_factors *x, struct ap_factor *f, double t, con
     }
 }
 
+bool ap_factor_looks(const struct ap_factor *f)
+{
+    return f->learns && !led(f);
+}
+
 void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent)
 {
-    if (led(f))
-        return;
     const struct ap_proj *p = &x->c->proj[f->proj];
     if (x->single) {
         ap_synapse_single(p->cols, sent, f->sent4);
@@ -258,18 +268,15 @@ static void prepare(const struct ap_factors *x, struct ap_factor *f)
 }
 
 /* W0 and D0 become W and D of now; the last product stays as that of the present. */
-static void bring_up(const struct ap_factors *x, const struct ap_factor *f)
+static void bring_up(const struct ap_factors *x, const struct ap_factor *f, struct ap_team team)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
-    for (long i = 0; i < pieces; i++) {
-        size_t first = (size_t)i * ROWS, n = first + ROWS < p->rows ? ROWS : p->rows - first;
-        struct ap_synapse_factors k = f->fold;
-        k.post += first;
-        k.low += first;
-        ap_synapse_rank(n, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
-    }
+    size_t first, last;
+    ap_team_share(team, p->rows, ROWS, &first, &last);
+    struct ap_synapse_factors k = f->fold;
+    k.post += first;
+    k.low += first;
+    ap_synapse_rank(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
 }
 
 /* What the curvature of the last three products adds. */
@@ -326,7 +333,11 @@ void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)
 void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f)
 {
     prepare(x, f);
-    bring_up(x, f);
+    if (ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+        bring_up(x, f, ap_team_here());
+    } else
+        bring_up(x, f, AP_TEAM_ALONE);
     ap_factor_clear(x, f);
 }
 
@@ -362,15 +373,28 @@ bool ap_factor_holds(const struct ap_factors *x, int proj)
     return x->by_proj[proj] && x->by_proj[proj]->learns;
 }
 
-void ap_factor_fold(struct ap_factors *x)
+/* One thread's share of all. */
+static void fold_by(struct ap_factors *x, struct ap_team team)
 {
-#pragma omp parallel for schedule(static, 1) if (x->c->threaded)
-    for (int k = 0; k < x->n; k++)
+    for (int k = team.mine; k < x->n; k += team.of)
         if (x->of[k].learns)
             prepare(x, &x->of[k]);
-    for (int k = 0; k < x->n; k++) {
+    ap_team_wait(team);
+    for (int k = 0; k < x->n; k++)
         if (x->of[k].learns)
-            bring_up(x, &x->of[k]);
+            bring_up(x, &x->of[k], team);
+}
+
+void ap_factor_fold(struct ap_factors *x)
+{
+    bool any = false;
+    for (int k = 0; k < x->n; k++)
+        any = any || x->of[k].learns;
+    if (any && ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+        fold_by(x, ap_team_here());
+    } else if (any)
+        fold_by(x, AP_TEAM_ALONE);
+    for (int k = 0; k < x->n; k++)
         x->of[k].learns = false;
-    }
 }

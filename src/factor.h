@@ -59,7 +59,8 @@ void ap_factor_share(struct ap_factors *x, bool shared);
 void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, const double *post,
                      const double *pre);
 
-/* Before sums are taken at time t: what is sent then. Also for those that this one leads, whose own call does nothing. */
+/* Before sums are taken at time t: what is sent then, for all that learn but those which another one leads and looks for. */
+bool ap_factor_looks(const struct ap_factor *f);
 void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, const double *sent);
 
 /* sum [last - first] holds W0 x of rows [first, last); becomes W x of the time looked at. */

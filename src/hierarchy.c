@@ -224,6 +224,15 @@ void ap_hierarchy_end(struct ap_hierarchy *h, const double *x)
     h->evaluations = h->rhs->evaluations;
 }
 
+/* One thread's share of a population. */
+static void solve_by(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x,
+                     struct ap_team team)
+{
+    for (int k = h->first[o]; k < h->last[o]; k++)
+        if (ap_task_mine(&h->rhs->task[k], team))
+            ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
+}
+
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
 {
     struct ap_rhs *r = h->rhs;
@@ -236,10 +245,11 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
             if (p->post == h->order[o] && h->known[p->pre])
                 ap_stage_look(r, &r->mirror.of[k], true);
         }
-#pragma omp parallel if (r->c->threaded && h->last[o] - h->first[o] > 1)
-        for (int k = h->first[o]; k < h->last[o]; k++)
-            if (ap_task_mine(&r->task[k]))
-                ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
+        if (ap_team_many(r->c->threaded && h->last[o] - h->first[o] > 1)) {
+#pragma omp parallel
+            solve_by(h, o, gamma, b, x, ap_team_here());
+        } else
+            solve_by(h, o, gamma, b, x, AP_TEAM_ALONE);
         ap_hierarchy_solved(h, o);
     }
     ap_hierarchy_end(h, x);
@@ -329,32 +339,33 @@ AP_CLONES static void follow_rates(struct ap_rhs *r, const struct ap_task *t, co
     }
 }
 
-void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y)
+void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y, struct ap_team team)
 {
     struct ap_rhs *r = h->rhs;
-    const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
-#pragma omp parallel if (c->threaded)
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k]) && !c->pop[r->task[k].pop].clamped)
+        if (ap_task_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
             follow_rates(r, &r->task[k], y, decay);
 }
 
-void ap_hierarchy_follow_sums(struct ap_hierarchy *h)
+void ap_hierarchy_follow_sums(struct ap_hierarchy *h, struct ap_team team)
 {
     struct ap_rhs *r = h->rhs;
-    const struct ap_circuit *c = r->c;
-#pragma omp parallel if (c->threaded)
-    {
-#pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->mirror.n; k++)
-            if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
-                ap_stage_look(r, &r->mirror.of[k], true);
-        for (int k = 0; k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k]) && !c->pop[r->task[k].pop].clamped)
-                follow_sums(h, &r->task[k]);
-    }
+    for (int k = team.mine; k < r->mirror.n; k += team.of)
+        if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
+            ap_stage_look(r, &r->mirror.of[k], true);
+    ap_team_wait(team);
+    for (int k = 0; k < r->n_task; k++)
+        if (ap_task_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
+            follow_sums(h, &r->task[k]);
+}
+
+static void follow_by(struct ap_hierarchy *h, double t, const double *y, struct ap_team team)
+{
+    ap_hierarchy_follow_rates(h, t, y, team);
+    ap_team_wait(team);
+    ap_hierarchy_follow_sums(h, team);
 }
 
 bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
@@ -362,8 +373,11 @@ bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
     if (!ap_hierarchy_arrived(h, t, y))
         return false;
     enum ap_profile_part part = ap_profile_enter(h->rhs->profile, AP_PROFILE_SUMS);
-    ap_hierarchy_follow_rates(h, t, y);
-    ap_hierarchy_follow_sums(h);
+    if (ap_team_many(h->rhs->c->threaded)) {
+#pragma omp parallel
+        follow_by(h, t, y, ap_team_here());
+    } else
+        follow_by(h, t, y, AP_TEAM_ALONE);
     ap_profile_enter(h->rhs->profile, part);
     return true;
 }

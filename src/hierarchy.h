@@ -55,8 +55,8 @@ bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y);
 /* Its parts: whether these are the fields of such a moment; rates and their changes; sums, of which those that return are
  * taken with the matrices. */
 bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y);
-void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y);
+void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y, struct ap_team team);
 bool ap_hierarchy_returns(const struct ap_hierarchy *h, int proj);
-void ap_hierarchy_follow_sums(struct ap_hierarchy *h);
+void ap_hierarchy_follow_sums(struct ap_hierarchy *h, struct ap_team team);
 
 #endif

@@ -18,7 +18,8 @@ struct ap_manifest {
     int threads;
     uint64_t stop_after; /* presentations, 0: all */
     bool figures;        /* were asked for */
-    double wall_seconds, simulating_seconds; /* the second without what a run begins and ends with; 0: replicates */
+    double wall_seconds,
+        simulating_seconds; /* the second without what a run begins and ends with; 0: replicates */
     const struct ap_file_list *files;
     bool checkpoints; /* may lie there too */
 };

@@ -13,7 +13,6 @@
 #include "synapse.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 enum { LEAST = 128 * 128, ROWS = 64 }; /* synapses for which this pays; rows of one piece of work */
@@ -97,12 +96,14 @@ void ap_mirror_forget(struct ap_mirrors *x, int proj)
         }
 }
 
-/* Rows [first, first + n). No sums are known of a matrix that has just changed, so their place is free. */
-static void make_rows(struct ap_mirror *m, const struct ap_proj *p, size_t first, size_t n)
+/* One thread's rows. No sums are known of a matrix that has just changed, so their place is free. */
+static void make_by(struct ap_mirror *m, const struct ap_proj *p, struct ap_team team)
 {
+    size_t first, last;
+    ap_team_share(team, p->rows, ROWS, &first, &last);
     size_t at = first * m->stride / 4;
-    ap_synapse_coarsen(n, p->cols, p->w + first * p->cols, m->stride, m->digit[0] + at, m->digit[1] + at,
-                       m->scale + first, m->wx[0] + first, m->wx[1] + first);
+    ap_synapse_coarsen(last - first, p->cols, p->w + first * p->cols, m->stride, m->digit[0] + at,
+                       m->digit[1] + at, m->scale + first, m->wx[0] + first, m->wx[1] + first);
 }
 
 static void make(const struct ap_mirrors *x, struct ap_mirror *m)
@@ -111,12 +112,11 @@ static void make(const struct ap_mirrors *x, struct ap_mirror *m)
     if (m->made)
         return;
     double unit, sum;
-    long pieces = (long)((p->rows + ROWS - 1) / ROWS);
-#pragma omp parallel for schedule(static) if (x->c->threaded && !omp_in_parallel())
-    for (long k = 0; k < pieces; k++) {
-        size_t first = (size_t)k * ROWS;
-        make_rows(m, p, first, first + ROWS < p->rows ? ROWS : p->rows - first);
-    }
+    if (ap_team_many(x->c->threaded)) {
+#pragma omp parallel
+        make_by(m, p, ap_team_here());
+    } else
+        make_by(m, p, AP_TEAM_ALONE);
     ap_synapse_product(1, p->rows, m->scale, m->scale, 0, &unit);
     double rounding = ROUNDING * ROUNDING * unit;
     for (int k = 0; k < 2; k++, rounding /= AP_SYNAPSE_BASE * AP_SYNAPSE_BASE) {

@@ -135,29 +135,38 @@ static void remember(struct ap_plasticity *x, int proj)
             memcpy(x->before + side[k]->at, r->signal + side[k]->at, n[k] * sizeof *x->before);
 }
 
+/* One thread's share of a step that has ended at t. */
+static void step_by(struct ap_plasticity *x, double t, double h, struct ap_team team)
+{
+    struct ap_rhs *r = x->rhs;
+    int turn = 0; /* rules are dealt out one by one */
+    for (int k = 0; k < r->c->n_proj; k++)
+        if (r->c->proj[k].plastic && turn++ % team.of == team.mine) {
+            ap_stage_signals(r, k);
+            update_store(x, k, t, h, false);
+        }
+    ap_team_wait(team);
+    for (int k = 0; k < r->n_task; k++) {
+        if (!ap_task_mine(&r->task[k], team))
+            continue;
+        update_task(x, &r->task[k], h, false);
+        ap_rhs_drift(r, k);
+    }
+    ap_team_wait(team);
+    for (int k = team.mine; k < r->c->n_proj; k += team.of)
+        remember(x, k);
+}
+
 void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
 {
     struct ap_rhs *r = x->rhs;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_drift_from(r, t);
-#pragma omp parallel if (r->c->threaded)
-    {
-#pragma omp for schedule(dynamic, 1)
-        for (int k = 0; k < r->c->n_proj; k++) {
-            ap_stage_signals(r, k);
-            update_store(x, k, t, h, false);
-        }
-        for (int k = 0; k < r->n_task; k++) {
-            if (!ap_task_mine(&r->task[k]))
-                continue;
-            update_task(x, &r->task[k], h, false);
-            ap_rhs_drift(r, k);
-        }
-#pragma omp barrier
-#pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->c->n_proj; k++)
-            remember(x, k);
-    }
+    if (ap_team_many(r->c->threaded)) {
+#pragma omp parallel
+        step_by(x, t, h, ap_team_here());
+    } else
+        step_by(x, t, h, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);
 }
 
@@ -184,18 +193,23 @@ void ap_plasticity_renew(struct ap_plasticity *x)
     ap_profile_enter(x->rhs->profile, part);
 }
 
+static void euler_by(struct ap_plasticity *x, double t, double dt, struct ap_team team)
+{
+    const struct ap_rhs *r = x->rhs;
+    for (int k = team.mine; k < r->c->n_proj; k += team.of)
+        update_store(x, k, t, dt, true);
+    for (int k = 0; k < r->n_task; k++)
+        if (ap_task_mine(&r->task[k], team))
+            update_task(x, &r->task[k], dt, true);
+}
+
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
-    const struct ap_rhs *r = x->rhs;
-#pragma omp parallel if (r->c->threaded)
-    {
-#pragma omp for schedule(dynamic, 1) nowait
-        for (int k = 0; k < r->c->n_proj; k++)
-            update_store(x, k, t, dt, true);
-        for (int k = 0; k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k]))
-                update_task(x, &r->task[k], dt, true);
-    }
-    ap_profile_enter(r->profile, part);
+    if (ap_team_many(x->rhs->c->threaded)) {
+#pragma omp parallel
+        euler_by(x, t, dt, ap_team_here());
+    } else
+        euler_by(x, t, dt, AP_TEAM_ALONE);
+    ap_profile_enter(x->rhs->profile, part);
 }

@@ -239,68 +239,74 @@ void ap_rhs_drift(struct ap_rhs *r, int task)
     drift_rows(r, &r->task[task]);
 }
 
-void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
+/* One thread's share of the fields at (t, y), and of the derivatives unless dy is NULL. */
+static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, struct ap_team team)
 {
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
+    bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
+    ap_stage_decay(r, t, decay);
+    for (int k = 0; k < r->n_task; k++)
+        if (ap_task_mine(&r->task[k], team))
+            ap_stage_rates(r, &r->task[k], y, decay);
+    ap_team_wait(team);
+    if (team.mine == 0)
+        ap_profile_enter(r->profile, AP_PROFILE_SUMS);
+    if (r->act.maps) {
+        for (int k = team.mine; k < c->n_proj; k += team.of)
+            ap_stage_gather(r, k, r->v, r->rate, r->act.x);
+        ap_team_wait(team);
+    }
+    int turn = 0; /* looks are dealt out one by one */
+    for (int k = 0; k < r->factor.n; k++)
+        if (ap_factor_looks(&r->factor.of[k]) && turn++ % team.of == team.mine)
+            ap_factor_look(&r->factor, &r->factor.of[k], t,
+                           ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
+    for (int k = 0; k < r->mirror.n; k++)
+        if (turn++ % team.of == team.mine)
+            ap_stage_look(r, &r->mirror.of[k], false);
+    ap_team_wait(team);
+    for (int k = 0; k < r->n_task; k++) {
+        if (!ap_task_mine(&r->task[k], team))
+            continue;
+        ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
+        if (dy && !r->act.means)
+            ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
+    }
+    if (!r->act.means && !weights)
+        return;
+    ap_team_wait(team);
+    if (r->act.means) {
+        for (int p = team.mine; p < c->n_pop; p += team.of)
+            ap_stage_compose_whole(r, p, r->input, false, r->v);
+        ap_team_wait(team);
+        for (int k = 0; dy && k < r->n_task; k++)
+            if (ap_task_mine(&r->task[k], team))
+                ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
+        ap_team_wait(team);
+        for (int p = team.mine; dy && p < c->n_pop; p += team.of)
+            ap_stage_average_whole(r, p, dy);
+        ap_team_wait(team);
+    }
+    for (int k = team.mine; weights && k < c->n_proj; k += team.of)
+        ap_stage_signals(r, k);
+    ap_team_wait(team);
+    for (int k = team.mine; weights && k < c->n_proj_task; k += team.of)
+        ap_stage_weights(r, &c->proj_task[k], NULL, false, dy);
+}
+
+void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
+{
     r->evaluations++;
     r->at = t;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_SUMS);
     ap_mirror_make(&r->mirror);
     ap_profile_enter(r->profile, AP_PROFILE_RATES);
     ap_stage_bind(r, y);
-    ap_stage_decay(r, t, decay);
-    bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
-#pragma omp parallel if (c->threaded)
-    {
-        for (int k = 0; k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k]))
-                ap_stage_rates(r, &r->task[k], y, decay);
-#pragma omp barrier
-#pragma omp master
-        ap_profile_enter(r->profile, AP_PROFILE_SUMS);
-        if (r->act.maps) {
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj; k++)
-                ap_stage_gather(r, k, r->v, r->rate, r->act.x);
-        }
-#pragma omp for schedule(dynamic, 1) nowait
-        for (int k = 0; k < r->factor.n; k++)
-            if (r->factor.of[k].learns)
-                ap_factor_look(&r->factor, &r->factor.of[k], t,
-                               ap_stage_sent(r, r->factor.of[k].proj, r->v, r->rate, false));
-#pragma omp for schedule(dynamic, 1)
-        for (int k = 0; k < r->mirror.n; k++)
-            ap_stage_look(r, &r->mirror.of[k], false);
-        for (int k = 0; k < r->n_task; k++) {
-            if (!ap_task_mine(&r->task[k]))
-                continue;
-            ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
-            if (dy && !r->act.means)
-                ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
-        }
-#pragma omp barrier
-        if (r->act.means) {
-#pragma omp for schedule(static, 1)
-            for (int p = 0; p < c->n_pop; p++)
-                ap_stage_compose_whole(r, p, r->input, false, r->v);
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < r->n_task; k++)
-                if (dy)
-                    ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
-#pragma omp for schedule(static, 1)
-            for (int p = 0; p < c->n_pop; p++)
-                if (dy)
-                    ap_stage_average_whole(r, p, dy);
-        }
-        if (weights) {
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj; k++)
-                ap_stage_signals(r, k);
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj_task; k++)
-                ap_stage_weights(r, &c->proj_task[k], NULL, false, dy);
-        }
-    }
+    if (ap_team_many(r->c->threaded)) {
+#pragma omp parallel
+        eval_by(r, t, y, dy, ap_team_here());
+    } else
+        eval_by(r, t, y, dy, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);
 }

@@ -118,53 +118,60 @@ void ap_tangent_rates(struct ap_rhs *r, const struct ap_task *t, const double *v
         drate[i] = slope[i] * dsoma[i];
 }
 
-void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
+/* One thread's share of jv. */
+static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_team team)
 {
     const struct ap_circuit *c = r->c;
+    bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
+    for (int k = 0; k < r->n_task; k++)
+        if (ap_task_mine(&r->task[k], team))
+            ap_tangent_rates(r, &r->task[k], v);
+    ap_team_wait(team);
+    if (r->act.maps) {
+        for (int k = team.mine; k < c->n_proj; k += team.of)
+            ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
+        ap_team_wait(team);
+    }
+    for (int k = team.mine; k < r->mirror.n; k += team.of)
+        ap_stage_look(r, &r->mirror.of[k], true);
+    ap_team_wait(team);
+    for (int k = 0; k < r->n_task; k++) {
+        if (!ap_task_mine(&r->task[k], team))
+            continue;
+        ap_tangent_sums(r, &r->task[k], v, NULL);
+        if (!r->act.means)
+            ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
+    }
+    if (!r->act.means && !weights)
+        return;
+    ap_team_wait(team);
+    if (r->act.means) {
+        for (int p = team.mine; p < c->n_pop; p += team.of)
+            ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
+        ap_team_wait(team);
+        for (int k = 0; k < r->n_task; k++)
+            if (ap_task_mine(&r->task[k], team))
+                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
+        ap_team_wait(team);
+        for (int p = team.mine; p < c->n_pop; p += team.of)
+            ap_stage_average_whole(r, p, jv);
+        ap_team_wait(team);
+    }
+    for (int k = team.mine; weights && k < c->n_proj; k += team.of)
+        ap_stage_signal_changes(r, k);
+    ap_team_wait(team);
+    for (int k = team.mine; weights && k < c->n_proj_task; k += team.of)
+        ap_stage_weights(r, &c->proj_task[k], v, true, jv);
+}
+
+void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
+{
     r->products++;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
-    bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
-#pragma omp parallel if (c->threaded)
-    {
-        for (int k = 0; k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k]))
-                ap_tangent_rates(r, &r->task[k], v);
-#pragma omp barrier
-        if (r->act.maps) {
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj; k++)
-                ap_stage_gather(r, k, r->dv, r->drate, r->act.dx);
-        }
-#pragma omp for schedule(static, 1)
-        for (int k = 0; k < r->mirror.n; k++)
-            ap_stage_look(r, &r->mirror.of[k], true);
-        for (int k = 0; k < r->n_task; k++) {
-            if (!ap_task_mine(&r->task[k]))
-                continue;
-            ap_tangent_sums(r, &r->task[k], v, NULL);
-            if (!r->act.means)
-                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
-        }
-#pragma omp barrier
-        if (r->act.means) {
-#pragma omp for schedule(static, 1)
-            for (int p = 0; p < c->n_pop; p++)
-                ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < r->n_task; k++)
-                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
-#pragma omp for schedule(static, 1)
-            for (int p = 0; p < c->n_pop; p++)
-                ap_stage_average_whole(r, p, jv);
-        }
-        if (weights) {
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj; k++)
-                ap_stage_signal_changes(r, k);
-#pragma omp for schedule(static, 1)
-            for (int k = 0; k < c->n_proj_task; k++)
-                ap_stage_weights(r, &c->proj_task[k], v, true, jv);
-        }
-    }
+    if (ap_team_many(r->c->threaded)) {
+#pragma omp parallel
+        product_by(r, v, jv, ap_team_here());
+    } else
+        product_by(r, v, jv, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);
 }

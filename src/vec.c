@@ -237,17 +237,26 @@ static void vec_add_const(N_Vector x, realtype b, N_Vector z)
     over(shifted_n, 0, x, b, NULL, z);
 }
 
-/* z_k = a_k x + y_k for n vectors, a block of x at a time. */
+/* One thread's elements, a block of x at a time. */
+static void scale_add_by(int n, const double *a, N_Vector x, N_Vector *y, N_Vector *z, struct ap_team team)
+{
+    size_t first, last;
+    ap_team_share(team, content(x)->pool->n, AP_VEC_BLOCK, &first, &last);
+    for (size_t at = first; at < last; at += AP_VEC_BLOCK)
+        for (int k = 0; k < n; k++)
+            linear_sum_n(last - at < AP_VEC_BLOCK ? last - at : AP_VEC_BLOCK, a[k], ap_vec_data(x) + at, 1,
+                         ap_vec_data(y[k]) + at, ap_vec_data(z[k]) + at);
+}
+
+/* z_k = a_k x + y_k for n vectors. */
 static int vec_scale_add(int n, realtype *a, N_Vector x, N_Vector *y, N_Vector *z)
 {
     const struct ap_vec_pool *pool = content(x)->pool;
-    const double *px = ap_vec_data(x);
-#pragma omp parallel for schedule(static) if (pool->c->threaded && pool->n_blocks > 16)
-    for (size_t k = 0; k < pool->n_blocks; k++) {
-        size_t at = k * AP_VEC_BLOCK, m = pool->n - at < AP_VEC_BLOCK ? pool->n - at : AP_VEC_BLOCK;
-        for (int j = 0; j < n; j++)
-            linear_sum_n(m, a[j], px + at, 1, ap_vec_data(y[j]) + at, ap_vec_data(z[j]) + at);
-    }
+    if (ap_team_many(pool->c->threaded && pool->n_blocks > 16)) {
+#pragma omp parallel
+        scale_add_by(n, a, x, y, z, ap_team_here());
+    } else
+        scale_add_by(n, a, x, y, z, AP_TEAM_ALONE);
     return 0;
 }
 

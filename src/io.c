@@ -459,6 +459,7 @@ static enum ap_code append_start(struct ap_err *e, struct ap_io_file *f, const c
 {
     f->fd = -1;
     f->size = 0;
+    f->n_waiting = 0;
     if (snprintf(f->path, sizeof f->path, "%s", path) >= (int)sizeof f->path)
         return too_long(e, path);
     f->fd = open_file(path, O_WRONLY | O_APPEND | O_NOFOLLOW | flags);
@@ -480,15 +481,30 @@ enum ap_code ap_io_append_reopen(struct ap_err *e, struct ap_io_file *f, const c
     return ap_io_append_sync(e, f);
 }
 
+/* What waits is written, or lost with the error that says so. */
+static enum ap_code append_waiting(struct ap_err *e, struct ap_io_file *f)
+{
+    size_t n = f->n_waiting;
+    f->n_waiting = 0;
+    return n ? write_all(e, f->fd, f->path, f->waiting, n) : AP_OK;
+}
+
 enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *data, size_t size)
 {
-    AP_TRY(write_all(e, f->fd, f->path, data, size));
     f->size += size;
+    if (size > sizeof f->waiting - f->n_waiting)
+        AP_TRY(append_waiting(e, f));
+    if (size > sizeof f->waiting)
+        return write_all(e, f->fd, f->path, data, size);
+    if (size > 0)
+        memcpy(f->waiting + f->n_waiting, data, size);
+    f->n_waiting += size;
     return AP_OK;
 }
 
 enum ap_code ap_io_append_sync(struct ap_err *e, struct ap_io_file *f)
 {
+    AP_TRY(append_waiting(e, f));
     return sync_file(f->fd, f->path) == 0 || errno == EINVAL ? AP_OK : failed(e, f->path, "sync", NULL);
 }
 

@@ -61,6 +61,8 @@ struct ap_io_file {
     int fd;        /* -1: closed */
     uint64_t size; /* bytes appended so far */
     char path[AP_ERR_PATH];
+    size_t n_waiting; /* of them, not written yet: small pieces are written together, at the latest when synced or closed */
+    char waiting[1 << 15];
 };
 enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path);
 /* An old one, cut to its first `size` bytes. */

@@ -269,6 +269,15 @@ static void gather(struct team *t)
     }
 }
 
+/* Whether someone who has told its result is still to exit. */
+static bool ending(const struct team *t)
+{
+    bool any = false;
+    for (int i = 0; i < t->n; i++)
+        any = any || (t->one[i].pid && *t->one[i].digest);
+    return any;
+}
+
 static void work(struct team *t)
 {
     bool stopping = false, failed = false;
@@ -278,7 +287,7 @@ static void work(struct team *t)
             failed = !t->one[next].complete && start(t, next) != AP_OK;
         struct pollfd ready = {.fd = t->pipe[0], .events = POLLIN};
         if (t->running > 0)
-            poll(&ready, 1, 10); /* an end is not told: how long it may go unnoticed [ms] */
+            poll(&ready, 1, ending(t) ? 1 : 10); /* an end is not told: how long it may go unnoticed [ms] */
         listen_to_all(t);
         gather(t);
         bool asked = stopping || failed || (t->o.stop && *t->o.stop);

@@ -481,8 +481,8 @@ enum ap_code ap_io_append_reopen(struct ap_err *e, struct ap_io_file *f, const c
     return ap_io_append_sync(e, f);
 }
 
-/* What waits is written, or lost with the error that says so. */
-static enum ap_code append_waiting(struct ap_err *e, struct ap_io_file *f)
+/* Written, or lost with the error that says so. */
+enum ap_code ap_io_append_flush(struct ap_err *e, struct ap_io_file *f)
 {
     size_t n = f->n_waiting;
     f->n_waiting = 0;
@@ -493,8 +493,8 @@ enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *da
 {
     f->size += size;
     if (size > sizeof f->waiting - f->n_waiting)
-        AP_TRY(append_waiting(e, f));
-    if (size > sizeof f->waiting)
+        AP_TRY(ap_io_append_flush(e, f));
+    if (size > sizeof f->waiting || f->fd < 0)
         return write_all(e, f->fd, f->path, data, size);
     if (size > 0)
         memcpy(f->waiting + f->n_waiting, data, size);
@@ -504,7 +504,7 @@ enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *da
 
 enum ap_code ap_io_append_sync(struct ap_err *e, struct ap_io_file *f)
 {
-    AP_TRY(append_waiting(e, f));
+    AP_TRY(ap_io_append_flush(e, f));
     return sync_file(f->fd, f->path) == 0 || errno == EINVAL ? AP_OK : failed(e, f->path, "sync", NULL);
 }
 

@@ -61,13 +61,16 @@ struct ap_io_file {
     int fd;        /* -1: closed */
     uint64_t size; /* bytes appended so far */
     char path[AP_ERR_PATH];
-    size_t n_waiting; /* of them, not written yet: small pieces are written together, at the latest when synced or closed */
+    size_t
+        n_waiting; /* of them, not written yet: small pieces are written together, at the latest when synced or closed */
     char waiting[1 << 15];
 };
 enum ap_code ap_io_append_open(struct ap_err *e, struct ap_io_file *f, const char *path);
 /* An old one, cut to its first `size` bytes. */
 enum ap_code ap_io_append_reopen(struct ap_err *e, struct ap_io_file *f, const char *path, uint64_t size);
 enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *data, size_t size);
+/* What waits is written, for other programs to see; for the next start of the machine to see too. */
+enum ap_code ap_io_append_flush(struct ap_err *e, struct ap_io_file *f);
 enum ap_code ap_io_append_sync(struct ap_err *e, struct ap_io_file *f);
 enum ap_code ap_io_append_close(struct ap_err *e, struct ap_io_file *f);
 

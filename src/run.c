@@ -39,7 +39,7 @@ struct running {
     struct ap_manifest manifest;
     struct ap_checkpoint checkpoint;
     struct ap_checkpoint_loop loop; /* where it stands in the program */
-    double started, simulates, last_report, last_checkpoint;
+    double started, simulates, last_report, last_flush, last_checkpoint;
     double from_ms; /* simulated before this process began */
     uint64_t total;
     double total_ms;
@@ -174,6 +174,10 @@ static bool enough(const struct running *r)
 static enum ap_code save(struct ap_err *e, struct running *r, bool at_once)
 {
     double every = r->o->checkpoint_every == 0 ? 60 : r->o->checkpoint_every;
+    if (ap_run_now() - r->last_flush > 0.2) { /* who looks at the run sees it as of now */
+        AP_TRY(ap_runlog_flush(e, &r->sim.recorder.log));
+        r->last_flush = ap_run_now();
+    }
     if (!at_once && (every < 0 || ap_run_now() - r->last_checkpoint < every))
         return AP_OK;
     AP_TRY(ap_checkpoint_write(e, &r->checkpoint, &r->sim, &r->loop));

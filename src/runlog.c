@@ -63,6 +63,11 @@ enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_blo
     return ap_io_append(e, &l->file, pair, sizeof pair);
 }
 
+enum ap_code ap_runlog_flush(struct ap_err *e, struct ap_runlog *l)
+{
+    return ap_io_append_flush(e, &l->file);
+}
+
 enum ap_code ap_runlog_close(struct ap_err *e, struct ap_runlog *l)
 {
     return ap_io_append_close(e, &l->file);

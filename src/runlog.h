@@ -59,7 +59,8 @@ enum ap_code ap_runlog_create(struct ap_err *e, struct ap_runlog *l, const char 
 enum ap_code ap_runlog_reopen(struct ap_err *e, struct ap_runlog *l, const char *path,
                               const struct ap_runlog_mark *mark);
 enum ap_code ap_runlog_check(struct ap_err *e, const char *path, const struct ap_runlog_mark *mark);
-/* What was appended so far is on the disk when this returns. */
+/* What was appended so far can be read by other programs; is on the disk. */
+enum ap_code ap_runlog_flush(struct ap_err *e, struct ap_runlog *l);
 enum ap_code ap_runlog_commit(struct ap_err *e, struct ap_runlog *l, struct ap_runlog_mark *mark);
 enum ap_code ap_runlog_append(struct ap_err *e, struct ap_runlog *l, enum ap_block_type type,
                               const void *head, size_t head_size, const void *body, size_t body_size);

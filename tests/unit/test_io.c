@@ -105,6 +105,7 @@ static void test_a_full_disk_leaves_the_old_file(void **state)
     setrlimit(RLIMIT_FSIZE, &limit);
     enum ap_code code = ap_io_write(e, in("a"), bytes, sizeof bytes),
                  fresh = ap_io_write(e, in("b"), bytes, 5000), log = ap_io_append(e, &f, bytes, sizeof bytes);
+    log = log == AP_OK ? ap_io_append_sync(e, &f) : AP_EINTERNAL; /* it waited until now */
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(code, AP_EIO);
     assert_int_equal(fresh, AP_EIO);
@@ -207,6 +208,33 @@ static void test_appending(void **state)
     struct stat st;
     assert_int_equal(stat(in("log"), &st), 0);
     assert_int_equal(st.st_size, 1000);
+}
+
+/* Pieces of any size come out whole and in order, whether they waited or not. */
+static void test_appending_pieces(void **state)
+{
+    struct ap_err *e = *state;
+    static char all[400000];
+    struct ap_io_file f;
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = (char)(i * i / 7);
+    assert_int_equal(ap_io_append_open(e, &f, in("pieces")), AP_OK);
+    for (size_t n = 0; at + n <= sizeof all; at += n, n = n * 3 / 2 + 1 + at % 5) {
+        assert_int_equal(ap_io_append(e, &f, all + at, n), AP_OK);
+        assert_int_equal(f.size, at + n);
+        struct stat st; /* what is synced is there */
+        if (at % 3 == 0)
+            assert_true(ap_io_append_sync(e, &f) == AP_OK && stat(in("pieces"), &st) == 0 &&
+                        (size_t)st.st_size == at + n);
+    }
+    assert_true(at > 2 * sizeof f.waiting);
+    assert_int_equal(ap_io_append_close(e, &f), AP_OK);
+    char *data;
+    size_t size;
+    assert_int_equal(ap_io_read(e, in("pieces"), sizeof all, &data, &size), AP_OK);
+    assert_true(size == at && memcmp(data, all, at) == 0);
+    ap_mem_free(data);
 }
 
 /* ---- calls that fail ---- */
@@ -445,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joining, setup, teardown),
         cmocka_unit_test_setup_teardown(test_appending, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_appending_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_call_may_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_that_becomes_shorter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_temporaries_are_ours_alone, setup, teardown),

@@ -23,7 +23,7 @@ static int begin(void **unused)
     harness_open(&h, TEXT, NULL, 0);
     for (int i = 0; i < h.s->n_program; i++)
         harness_block(&h, i);
-    return ap_runlog_read(h.e, &run, h.folder);
+    return ap_runlog_flush(h.e, &h.x.recorder.log) || ap_runlog_read(h.e, &run, h.folder);
 }
 
 static int finish(void **unused)

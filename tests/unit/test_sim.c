@@ -106,6 +106,7 @@ static void test_numbers_of_presentations_and_patterns(void **unused)
         harness_block(&h, i);
     assert_true(h.x.presentation == 20 && fabs(h.x.time - 24) < 1e-12);
     struct ap_run run;
+    assert_int_equal(ap_runlog_flush(h.e, &h.x.recorder.log), AP_OK);
     assert_int_equal(ap_runlog_read(h.e, &run, h.folder), AP_OK);
     assert_true(run.n_presented == 20 && run.n_frames == 20);
     static const uint64_t PATTERN[20] = {0, 1, 2, 0, 1, 9, 9, 9, 9, 9, 3, 4, 5, 0, 1, 9, 9, 9, 9, 9};

@@ -252,6 +252,61 @@ static void test_a_batch_in_single_precision_is_the_definition_bit_by_bit(void *
             }
 }
 
+static void test_sums_in_single_precision_are_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    enum { MOST = 11, WIDE = AP_SYNAPSE_SINGLE, COLS = 20 * WIDE };
+    static double wide[MOST * COLS];
+    static float w[MOST * COLS], x[COLS];
+    double fast[MOST + 1], slow[MOST + 1];
+    fill(wide, COLS);
+    ap_synapse_single(COLS, wide, x);
+    fill(wide, MOST * COLS);
+    ap_synapse_single(MOST * COLS, wide, w);
+    for (size_t rows = 0; rows <= MOST; rows++)
+        for (size_t cols = WIDE; cols <= COLS; cols += 3 * WIDE) {
+            fill(fast, MOST + 1);
+            memcpy(slow, fast, sizeof fast);
+            ap_synapse_product_single(rows, cols, w, x, fast);
+            for (size_t i = 0; i < rows; i++) {
+                float lane[WIDE] = {0};
+                for (size_t j = 0; j < cols; j++)
+                    lane[j % WIDE] = fmaf(w[i * cols + j], x[j], lane[j % WIDE]);
+                for (int half = WIDE / 2; half > 0; half /= 2)
+                    for (int l = 0; l < half; l++)
+                        lane[l] += lane[l + half];
+                slow[i] = (double)lane[0];
+            }
+            assert_memory_equal(fast, slow, sizeof fast); /* and nothing beyond */
+        }
+}
+
+static void test_a_combination_in_single_precision_is_the_definition_bit_by_bit(void **unused)
+{
+    (void)unused;
+    enum { MOST = 13, STRIDE = 611 };
+    static double wide[MOST * STRIDE], fast[STRIDE], slow[STRIDE];
+    static float v[MOST * STRIDE];
+    double c[MOST];
+    fill(wide, MOST * STRIDE);
+    ap_synapse_single(MOST * STRIDE, wide, v);
+    fill(c, MOST);
+    static const size_t N[] = {0, 1, 7, 255, 256, 257, 611};
+    for (size_t count = 0; count <= MOST; count++)
+        for (size_t m = 0; m < sizeof N / sizeof *N; m++) {
+            fill(fast, STRIDE);
+            memcpy(slow, fast, sizeof fast);
+            ap_synapse_combine_single(count, N[m], STRIDE, v, c, fast);
+            for (size_t i = 0; i < N[m]; i++) {
+                float sum = 0;
+                for (size_t k = 0; k < count; k++)
+                    sum = fmaf((float)c[k], v[k * STRIDE + i], sum);
+                slow[i] += (double)sum;
+            }
+            assert_memory_equal(fast, slow, sizeof fast);
+        }
+}
+
 /* The definition: 128 products at a time, each sum from zero in the order of k; the matrices are read between them. */
 static void rank_slowly(size_t rows, size_t cols, double *w, double *d, const struct ap_synapse_factors *f)
 {
@@ -560,6 +615,8 @@ int main(void)
         cmocka_unit_test(test_rows_are_apart),
         cmocka_unit_test(test_a_batch_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_a_batch_in_single_precision_is_the_definition_bit_by_bit),
+        cmocka_unit_test(test_sums_in_single_precision_are_the_definition_bit_by_bit),
+        cmocka_unit_test(test_a_combination_in_single_precision_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_a_fold_of_any_rank_is_the_definition_bit_by_bit),
         cmocka_unit_test(test_the_coefficients_are_those_of_the_closed_form),
         cmocka_unit_test(test_the_coefficients_are_the_limit_of_fine_steps),

@@ -68,6 +68,9 @@ static void test_sums_do_not_depend_on_threads(void **unused)
         omp_set_num_threads(1);
         sums(x, y, first);
         N_VLinearSum(1.7, x, -0.3, y, z1);
+        N_Vector sum1 = N_VClone(x), sum = N_VClone(x);
+        realtype part1 = 0.7;
+        N_VScaleAddMulti(1, &part1, x, &y, &sum1);
         static const int THREADS[] = {1, 2, 3, 4, 8};
         for (int t = 0; t < 5; t++) {
             omp_set_num_threads(THREADS[t]);
@@ -75,7 +78,10 @@ static void test_sums_do_not_depend_on_threads(void **unused)
             assert_memory_equal(first, again, sizeof first);
             N_VLinearSum(1.7, x, -0.3, y, z);
             assert_memory_equal(ap_vec_data(z), ap_vec_data(z1), n * sizeof(double));
+            N_VScaleAddMulti(1, &part1, x, &y, &sum);
+            assert_memory_equal(ap_vec_data(sum), ap_vec_data(sum1), n * sizeof(double));
         }
+        N_VDestroy(sum), N_VDestroy(sum1);
         long double dot = 0, size = 0, square = 0, worst = 0;
         for (size_t i = 0; i < n; i++) {
             long double p = (long double)ap_vec_data(x)[i] * ap_vec_data(y)[i];
@@ -196,6 +202,14 @@ static void test_operations(void **unused)
         EACH(N_VAbs(x, z), fabs(px[i]));
         EACH(N_VInv(x, z), 1 / px[i]);
         EACH(N_VAddConst(x, 5, z), px[i] + 5);
+        EACH(ap_vec_weights(x, 0.1, 0.01, z), 1 / (0.1 * fabs(px[i]) + 0.01));
+        N_VScale(1, keep, z); /* two at once, one of them in its place */
+        N_Vector from[2] = {z, y}, to[2] = {z, N_VClone(x)};
+        realtype part2[2] = {0.3, -2};
+        assert_int_equal(N_VScaleAddMulti(2, part2, x, from, to), 0);
+        for (size_t i = 0; i < n; i++)
+            assert_true(pz[i] == 0.3 * px[i] + pk[i] && ap_vec_data(to[1])[i] == -2 * px[i] + py[i]);
+        N_VDestroy(to[1]);
         N_VScale(1, x, z); /* output on top of an input */
         EACH(N_VLinearSum(2, z, 3, y, z), 2 * px[i] + 3 * py[i]);
         N_VScale(1, x, z);

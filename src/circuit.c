@@ -287,7 +287,7 @@ static int split(struct ap_task *out, int id, size_t n, size_t work)
     return count;
 }
 
-bool ap_task_mine(const struct ap_task *t, struct ap_team team)
+bool ap_circuit_mine(const struct ap_task *t, struct ap_team team)
 {
     return t->place * team.of / t->of == team.mine;
 }

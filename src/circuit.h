@@ -74,7 +74,7 @@ struct ap_task {
 
 /* Whether a task is this thread's. It has the same share of a population's rows in every loop and finds them in its cache; small
  * populations are the first's, which is alone between teams. */
-bool ap_task_mine(const struct ap_task *t, struct ap_team team);
+bool ap_circuit_mine(const struct ap_task *t, struct ap_team team);
 
 struct ap_circuit {
     const struct ap_spec *spec;

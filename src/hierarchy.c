@@ -229,7 +229,7 @@ static void solve_by(struct ap_hierarchy *h, int o, double gamma, const double *
                      struct ap_team team)
 {
     for (int k = h->first[o]; k < h->last[o]; k++)
-        if (ap_task_mine(&h->rhs->task[k], team))
+        if (ap_circuit_mine(&h->rhs->task[k], team))
             ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
 }
 
@@ -345,7 +345,7 @@ void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y
     double decay[AP_SPEC_POPS];
     ap_stage_decay(r, t, decay);
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
+        if (ap_circuit_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
             follow_rates(r, &r->task[k], y, decay);
 }
 
@@ -357,7 +357,7 @@ void ap_hierarchy_follow_sums(struct ap_hierarchy *h, struct ap_team team)
             ap_stage_look(r, &r->mirror.of[k], true);
     ap_team_wait(team);
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
+        if (ap_circuit_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
             follow_sums(h, &r->task[k]);
 }
 

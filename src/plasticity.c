@@ -147,7 +147,7 @@ static void step_by(struct ap_plasticity *x, double t, double h, struct ap_team 
         }
     ap_team_wait(team);
     for (int k = 0; k < r->n_task; k++) {
-        if (!ap_task_mine(&r->task[k], team))
+        if (!ap_circuit_mine(&r->task[k], team))
             continue;
         update_task(x, &r->task[k], h, false);
         ap_rhs_drift(r, k);
@@ -199,7 +199,7 @@ static void euler_by(struct ap_plasticity *x, double t, double dt, struct ap_tea
     for (int k = team.mine; k < r->c->n_proj; k += team.of)
         update_store(x, k, t, dt, true);
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k], team))
+        if (ap_circuit_mine(&r->task[k], team))
             update_task(x, &r->task[k], dt, true);
 }
 

@@ -247,7 +247,7 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
     bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
     ap_stage_decay(r, t, decay);
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k], team))
+        if (ap_circuit_mine(&r->task[k], team))
             ap_stage_rates(r, &r->task[k], y, decay);
     ap_team_wait(team);
     if (team.mine == 0)
@@ -267,7 +267,7 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
             ap_stage_look(r, &r->mirror.of[k], false);
     ap_team_wait(team);
     for (int k = 0; k < r->n_task; k++) {
-        if (!ap_task_mine(&r->task[k], team))
+        if (!ap_circuit_mine(&r->task[k], team))
             continue;
         ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
         if (dy && !r->act.means)
@@ -281,7 +281,7 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
             ap_stage_compose_whole(r, p, r->input, false, r->v);
         ap_team_wait(team);
         for (int k = 0; dy && k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k], team))
+            if (ap_circuit_mine(&r->task[k], team))
                 ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
         ap_team_wait(team);
         for (int p = team.mine; dy && p < c->n_pop; p += team.of)

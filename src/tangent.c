@@ -124,7 +124,7 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
     const struct ap_circuit *c = r->c;
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
     for (int k = 0; k < r->n_task; k++)
-        if (ap_task_mine(&r->task[k], team))
+        if (ap_circuit_mine(&r->task[k], team))
             ap_tangent_rates(r, &r->task[k], v);
     ap_team_wait(team);
     if (r->act.maps) {
@@ -136,7 +136,7 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
         ap_stage_look(r, &r->mirror.of[k], true);
     ap_team_wait(team);
     for (int k = 0; k < r->n_task; k++) {
-        if (!ap_task_mine(&r->task[k], team))
+        if (!ap_circuit_mine(&r->task[k], team))
             continue;
         ap_tangent_sums(r, &r->task[k], v, NULL);
         if (!r->act.means)
@@ -150,7 +150,7 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
             ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
         ap_team_wait(team);
         for (int k = 0; k < r->n_task; k++)
-            if (ap_task_mine(&r->task[k], team))
+            if (ap_circuit_mine(&r->task[k], team))
                 ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
         ap_team_wait(team);
         for (int p = team.mine; p < c->n_pop; p += team.of)

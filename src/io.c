@@ -491,6 +491,7 @@ enum ap_code ap_io_append_flush(struct ap_err *e, struct ap_io_file *f)
 
 enum ap_code ap_io_append(struct ap_err *e, struct ap_io_file *f, const void *data, size_t size)
 {
+    ask(AP_IO_APPEND, f->path, NULL, data, size);
     f->size += size;
     if (size > sizeof f->waiting - f->n_waiting)
         AP_TRY(ap_io_append_flush(e, f));

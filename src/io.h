@@ -90,6 +90,7 @@ enum ap_io_call {
     AP_IO_SYNC_FOLDER,
     AP_IO_LOCK,
     AP_IO_LIST,
+    AP_IO_APPEND, /* no call: a piece that may wait for one; nothing comes of the answer */
 };
 struct ap_io_event {
     enum ap_io_call call;

@@ -25,7 +25,7 @@ static const char *count_file;
 static void count_presentation(const struct ap_io_event *v)
 {
     static const uint32_t HEAD[2] = {0x31304C41, 2}; /* magic and type of a presentation's block in run.log */
-    if (v->call != AP_IO_WRITE || v->size != 16 || memcmp(v->data, HEAD, sizeof HEAD) != 0)
+    if (v->size != 16 || memcmp(v->data, HEAD, sizeof HEAD) != 0)
         return;
     if (++presentations == present_at)
         raise(present_kills ? SIGKILL : SIGTERM);
@@ -33,9 +33,12 @@ static void count_presentation(const struct ap_io_event *v)
 
 static int watch(const struct ap_io_event *v)
 {
+    if (v->call == AP_IO_APPEND) {
+        if (present_at)
+            count_presentation(v);
+        return AP_IO_GO;
+    }
     io_count++;
-    if (present_at)
-        count_presentation(v);
     if (io_at == 0 || (io_ever ? io_count < io_at : io_count != io_at))
         return AP_IO_GO;
     if (io_kind == KILL)

@@ -194,11 +194,13 @@ LOOSEST = ("integrator.newton=hierarchy", "integrator.rtol=1e-1", "integrator.at
 APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol=1e-4"), 1, 1),
           "apical hierarchy, rtol 2e-2": (COARSEST, 1, 1),
           "apical hierarchy, rtol 2e-2, steps of 4 ms at most": ((*COARSEST, "integrator.max-step=4 ms"), 1, 1),
+          "apical hierarchy, rtol 2e-2, steps of 4 ms at most, 2 threads": ((*COARSEST, "integrator.max-step=4 ms"), 2, 1),
           "apical hierarchy, rtol 8e-3": (COARSER, 1, 1),
           "apical hierarchy, rtol 5e-3": (COARSE, 1, 1),
           "apical hierarchy, rtol 3e-3": (PASS, 1, 1),
           "apical hierarchy, rtol 3e-3, 2 threads": (PASS, 2, 1),
           "apical hierarchy, rtol 3e-3, batch 8": (PASS, 1, 8),
+          "apical hierarchy, rtol 3e-3, batch 8, 2 threads": (PASS, 2, 8),
           "apical hierarchy, rtol 3e-3, batch 32": (PASS, 1, 32),
           "apical hierarchy, rtol 3e-3, batch 32, 2 threads": (PASS, 2, 32),
           "apical hierarchy, rtol 8e-3, 2 threads": (COARSER, 2, 1),
@@ -207,6 +209,7 @@ APICAL = {"apical krylov, rtol 1e-3": (("integrator.rtol=1e-3", "integrator.atol
           "apical hierarchy, rtol 5e-2, batch 32": (LOOSE, 1, 32),
           "apical hierarchy, rtol 5e-2, batch 32, 2 threads": (LOOSE, 2, 32),
           "apical hierarchy, rtol 1e-1, batch 32": (LOOSEST, 1, 32),
+          "apical hierarchy, rtol 1e-1, batch 32, 2 threads": (LOOSEST, 2, 32),
           "apical Euler, 0.1 ms": (("integrator.kind=euler", "integrator.step=0.1 ms"), 1, 1)}
 
 

@@ -250,7 +250,7 @@ def workload(rows, apical, env, wanted, name, kind, layers, g, duration, present
             jobs[program] = peer_job(folder, kind, layers, g, duration, start, patterns, goals, peer[4])
         for turn in range(RUNS):
             for program, (sets, threads, n) in programs.items():
-                fewer = max(1, presentations // 20) if "Euler" in program else max(presentations, 10 * n if n > 1 else 0)
+                fewer = max(1, presentations // 20) if "Euler" in program else max(presentations, 20 * n if n > 1 else 0)
                 r = Run(apical, folder, "time", circuit(kind, layers, g, duration, fewer, False, n), sets, threads)
                 times[program].append(r.seconds)
                 digests.setdefault((sets, n), set()).add(r.digest)

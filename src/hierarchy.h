@@ -53,7 +53,7 @@ void ap_hierarchy_end(struct ap_hierarchy *h, const double *x);
 bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y);
 
 /* Its parts: whether these are the fields of such a moment; rates and their changes; sums, of which those that return are
- * taken with the matrices. */
+ * taken with the matrices. Each thread of a team calls the last two, and waits in between. */
 bool ap_hierarchy_arrived(const struct ap_hierarchy *h, double t, const double *y);
 void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y, struct ap_team team);
 bool ap_hierarchy_returns(const struct ap_hierarchy *h, int proj);

@@ -114,6 +114,9 @@ static void (*blas_gemv)(int order, int trans, int m, int n, double alpha, const
 static void (*blas_gemm)(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a,
                          int lda, const double *b, int ldb, double beta, double *c, int ldc);
 
+static void (*blas_sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a,
+                          int lda, const float *b, int ldb, float beta, float *c, int ldc);
+
 static void load_blas(const char *path)
 {
     void *library = path ? dlopen(path, RTLD_NOW) : NULL;
@@ -123,6 +126,7 @@ static void load_blas(const char *path)
     }
     *(void **)&blas_gemv = dlsym(library, "cblas_dgemv");
     *(void **)&blas_gemm = dlsym(library, "cblas_dgemm");
+    *(void **)&blas_sgemm = dlsym(library, "cblas_sgemm");
     char *(*config)(void);
     *(void **)&config = dlsym(library, "openblas_get_config");
     fprintf(stderr, "yardstick: %s\n", config ? config() : "OpenBLAS");
@@ -184,6 +188,19 @@ static void gemm(const struct problem *p)
               p->left, n);
 }
 
+/* The same in single precision. */
+static void single(const struct problem *p)
+{
+    ap_synapse_batch_single(p->rows, p->cols, (const float *)p->w, p->n, (const float *)p->right, p->left);
+}
+
+static void sgemm(const struct problem *p)
+{
+    int n = (int)p->n;
+    blas_sgemm(ROW_MAJOR, PLAIN, PLAIN, (int)p->rows, n, (int)p->cols, 1, (const float *)p->w, (int)p->cols,
+               (const float *)p->right, n, 0, (float *)p->left, n);
+}
+
 /* n products post pre^T into both matrices at once. */
 static void fold(const struct problem *p)
 {
@@ -218,6 +235,7 @@ static void step(const struct problem *p)
 static const struct kernel PRODUCT = {"product", "apical, one column", 0, 1, product, gemv},
                            COARSE = {"coarse", "apical, 8 bits", 0, 8, coarse, NULL},
                            BATCH = {"batch", "apical, side by side", 0, 1, batch, gemm},
+                           SINGLE = {"single", "apical, side by side, float", 0, 2, single, sgemm},
                            FOLD = {"fold", "apical, at once", 1, 1, fold, gemm_twice},
                            STEP = {"step", "apical, in place", 1, 1, step, NULL};
 
@@ -237,8 +255,10 @@ static void bench_matrix(const struct kernel *k, size_t n, size_t rows, size_t c
     fill(set, size);
     for (size_t i = 0; i < n; i++)
         small[i] = 1e-9;
-    for (size_t j = 0; k->share > 1 && j < cols; j++)
+    for (size_t j = 0; k->share > 1 && j < n * cols; j++)
         ((float *)p.right)[j] = (float)sin((double)j);
+    for (size_t j = 0; k->share == 2 && j < rows * cols; j++)
+        ((float *)p.w)[j] = (float)sin((double)j);
     double bytes = (double)size * sizeof *set, fmas = (double)(rows * cols) * (double)n * (k->two ? 2 : 1);
     struct timing ours = {0}, reading = {0}, busy = {0}, theirs = {0}, of_limit = {0}, of_blas = {0};
     int blas = k->blas && blas_gemm;
@@ -452,6 +472,7 @@ int main(int argc, char **argv)
     bench_matrix(&BATCH, 8, 500, 500);
     bench_matrix(&BATCH, 32, 500, 500);
     bench_matrix(&BATCH, 32, 500, 784);
+    bench_matrix(&SINGLE, 32, 500, 500);
     bench_matrix(&STEP, 2, 500, 500);
     bench_matrix(&FOLD, 36, 500, 500);
     bench_matrix(&FOLD, 256, 500, 500);

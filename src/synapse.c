@@ -254,7 +254,8 @@ AP_CLONES void ap_synapse_coarsen(size_t rows, size_t cols, const double *restri
     }
 }
 
-/* As rows_product, in single precision. */
+/* As rows_product, in single precision. So many rows side by side are more than the machine fetches ahead by itself. */
+enum { AHEAD = 512 }; /* bytes */
 static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_t stride,
                                                               const int32_t *restrict w,
                                                               const float *restrict x, float sum[COARSE_ROWS])
@@ -266,7 +267,8 @@ static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_
             s[r][l] = 0;
     for (size_t j = 0; j < stride; j += COARSE)
 #pragma GCC unroll 8
-        for (size_t r = 0; r < rows; r++)
+        for (size_t r = 0; r < rows; r++) {
+            __builtin_prefetch(w + (r * stride + j + AHEAD) / 4);
 #pragma omp simd
             for (size_t l = 0; l < WORDS; l++) {
                 uint32_t word = (uint32_t)w[(r * stride + j) / 4 + l];
@@ -275,6 +277,7 @@ static inline __attribute__((always_inline)) void coarse_rows(size_t rows, size_
                 a = fmaf((float)(int32_t)(word << 8), x[j + 2 * WORDS + l], a);
                 s[r][l] = fmaf((float)(int32_t)word, x[j + 3 * WORDS + l], a);
             }
+        }
     for (size_t half = WORDS / 2; half > 2; half /= 2)
         for (size_t r = 0; r < rows; r++)
 #pragma omp simd

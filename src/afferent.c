@@ -140,12 +140,12 @@ void ap_afferent_learn(struct ap_afferent *f)
     f->before = 0;
 }
 
-AP_CLONES void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k,
-                                const double *post0, double e0, const double *post1, double e1)
+AP_CLONES void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_step *k, const double *post0,
+                                double e0, const double *post1, double e1)
 {
     size_t rows = (size_t)(f->q - f->p);
     double part[3];
-    if (!ap_synapse_bend(h, f->before, part))
+    if (!ap_step_bend(h, f->before, part))
         part[0] = part[1] = part[2] = 0;
     /* what the last three products add to W and to D */
     double k_older = part[0] * k->k2, k0 = k->k0 + part[1] * k->k2, k1 = k->k1 + part[2] * k->k2;

@@ -48,7 +48,7 @@ void ap_afferent_taken(struct ap_afferents *x);
 /* Learning begins or goes on after a break: no step of the rule came just before. */
 void ap_afferent_learn(struct ap_afferent *f);
 /* One step of the rule of length h with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
-void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_synapse_fold *k, const double *post0,
+void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_step *k, const double *post0,
                       double e0, const double *post1, double e1);
 
 /* Rows [first, last) of dW/dt x at the moment when e has this value, times 1; out is added to. post: the rule's signal,

@@ -209,7 +209,7 @@ static bool led(const struct ap_factor *f)
 static void weigh(const struct ap_factors *x, struct ap_factor *f, double t, const double *dot)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    const struct ap_synapse_fold k = ap_synapse_fold_of(t - f->from, p->tau, p->eta, p->decay);
+    const struct ap_step k = ap_step_of(t - f->from, p->tau, p->eta, p->decay);
     f->left_now = k.left * f->left;
     f->alpha_now = k.left * f->alpha + k.kd * f->epsilon;
     for (size_t j = 0; j < f->n; j++) {
@@ -280,10 +280,10 @@ static void bring_up(const struct ap_factors *x, const struct ap_factor *f, stru
 }
 
 /* What the curvature of the last three products adds. */
-static void bend(struct ap_factor *f, double h, const struct ap_synapse_fold *k)
+static void bend(struct ap_factor *f, double h, const struct ap_step *k)
 {
     double part[3];
-    if (f->n < 3 || !ap_synapse_bend(h, f->before, part))
+    if (f->n < 3 || !ap_step_bend(h, f->before, part))
         return;
     for (size_t j = 0; j < 3; j++) {
         f->a[f->n - 3 + j] += part[j] * k->k2;
@@ -295,7 +295,7 @@ void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, d
                     const double *pre)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    const struct ap_synapse_fold k = ap_synapse_fold_of(h, p->tau, p->eta, p->decay);
+    const struct ap_step k = ap_step_of(h, p->tau, p->eta, p->decay);
     f->left *= k.left;
     f->alpha = k.left * f->alpha + k.kd * f->epsilon;
     f->epsilon *= k.e;

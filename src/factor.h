@@ -4,7 +4,7 @@
  * more than the right-hand side itself; kept apart as vectors they cost a few per cent of it:
  *     W = left W0 + alpha D0 + sum_k a_k post_k pre_k^T,    D = epsilon D0 + sum_k d_k post_k pre_k^T
  * where W0, D0 are the matrices as they lie in memory and k counts the ends of the steps so far. Only the coefficients
- * move with time (synapse.h), so that sums can be had at any time within a step too: there the newest product is taken as
+ * move with time (step.h), so that sums can be had at any time within a step too: there the newest product is taken as
  * constant. The matrices are brought up to date by one product of matrices, at the end of a presentation or when the
  * store is full.
  *

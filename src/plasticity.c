@@ -71,10 +71,9 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
 }
 
 /* The coefficients of one step of a rule. */
-static struct ap_synapse_fold fold_of(const struct ap_proj *p, double h, bool euler)
+static struct ap_step fold_of(const struct ap_proj *p, double h, bool euler)
 {
-    return euler ? ap_synapse_fold_euler(h, p->tau, p->eta, p->decay)
-                 : ap_synapse_fold_of(h, p->tau, p->eta, p->decay);
+    return euler ? ap_step_euler(h, p->tau, p->eta, p->decay) : ap_step_of(h, p->tau, p->eta, p->decay);
 }
 
 /* Rows of one matrix. */
@@ -87,7 +86,7 @@ static void update_rows(const struct ap_plasticity *x, int proj, const struct ap
     const double *now = x->rhs->signal, *before = euler ? now : x->before;
     const double *post1 = now + p->post_signal.at + t->first, *pre1 = now + p->pre_signal.at;
     const double *post0 = before + p->post_signal.at + t->first, *pre0 = before + p->pre_signal.at;
-    const struct ap_synapse_fold k = fold_of(p, h, euler);
+    const struct ap_step k = fold_of(p, h, euler);
     if (p->spec->connect == AP_CONNECT_DENSE)
         ap_synapse_apply(n, p->cols, w, d, post0, pre0, post1, pre1, &k);
     else
@@ -115,7 +114,7 @@ static void update_store(struct ap_plasticity *x, int proj, double t, double h, 
     struct ap_afferent *a = r->afferent.by_proj[proj];
     struct ap_factor *f = r->factor.by_proj[proj];
     if (a && a->learns && r->now.plastic[proj]) {
-        const struct ap_synapse_fold coefficients = fold_of(p, h, euler);
+        const struct ap_step coefficients = fold_of(p, h, euler);
         ap_afferent_step(a, h, &coefficients, before + p->post_signal.at, ap_rhs_left(r, p->pre, t - h),
                          now + p->post_signal.at, ap_rhs_left(r, p->pre, t));
     }

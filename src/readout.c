@@ -39,7 +39,7 @@ static double soft_threshold(const struct ap_readout_spec *s, double v)
 /* out += share * (1/tau) exp(-t/tau) * f, at rest before the first sample; tau 0: f itself. */
 static void add_filtered(double every, double tau, double share, size_t n, const double *f, double *out)
 {
-    const struct ap_synapse_fold k = ap_synapse_fold_of(every, tau, 1, 0);
+    const struct ap_step k = ap_step_of(every, tau, 1, 0);
     double x = f[0];
     for (size_t i = 0; i < n; i++) {
         if (i > 0)

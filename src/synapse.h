@@ -3,6 +3,8 @@
 #ifndef AP_SYNAPSE_H
 #define AP_SYNAPSE_H
 
+#include "step.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,24 +44,9 @@ void ap_synapse_coarsen(size_t rows, size_t cols, const double *w, size_t stride
 void ap_synapse_coarse(size_t rows, size_t stride, const int32_t *w, const double *scale, double unit,
                        const float *x, double *out);
 
-/* Coefficients of one step of a rule in which post * pre^T moves linearly from (post0, pre0) to (post1, pre1):
- *     w = left * w + kd * d + k0 * post0 pre0^T + k1 * post1 pre1^T
- *     d = e * d + c0 * post0 pre0^T + c1 * post1 pre1^T */
-struct ap_synapse_fold {
-    double left, kd, k0, k1, e, c0, c1;
-    double k2, c2; /* the same of a product that moves like s (s - 1) from s = 0 to 1: what curvature adds */
-};
-/* The last three products lie on a parabola, c s (s - 1) above the line between the last two, s = 0 and 1; the first is at
- * s = -before/h, h and before being the lengths of the last two steps. part: what c takes of each. False: there was no step
- * before (0), or it was too short for its curvature to be carried so far. */
-bool ap_synapse_bend(double h, double before, double part[3]);
-/* Explicit Euler: only the values at the beginning of the step of length dt count. */
-struct ap_synapse_fold ap_synapse_fold_euler(double dt, double tau, double eta, double decay);
-/* h: length of the step; tau: low-pass time constant, 0: none; eta: learning rate; decay: of the weights [1/ms]. Exact
- * for a linear product without decay, and with it for a constant D; else of second order in decay * h. */
-struct ap_synapse_fold ap_synapse_fold_of(double h, double tau, double eta, double decay);
+/* One step of a rule. */
 void ap_synapse_apply(size_t rows, size_t cols, double *w, double *d, const double *post0, const double *pre0,
-                      const double *post1, const double *pre1, const struct ap_synapse_fold *k);
+                      const double *post1, const double *pre1, const struct ap_step *k);
 
 /* A whole presentation at once, see afferent.h: w = left w + alpha d + p a^T + q b^T, then
  * d = epsilon d + r a^T + s b^T. */

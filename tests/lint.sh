@@ -36,7 +36,7 @@ done
 # 3. Arrows go down only: a file may include headers of its own level or below, in the order in which data flow.
 levels='0 err
 1 team mem io profile hash log mathx rng canvas cmap font tick text
-2 unit pngout idx sonata axes panel
+2 step unit pngout idx sonata axes panel
 3 yamlin
 4 schema
 5 registry

@@ -227,7 +227,7 @@ static void gemm_twice(const struct problem *p)
 /* One step of a rule in place, from the first to the second of n = 2 products. */
 static void step(const struct problem *p)
 {
-    const struct ap_synapse_fold k = ap_synapse_fold_of(0.5, 30, 1e-9, 0);
+    const struct ap_step k = ap_step_of(0.5, 30, 1e-9, 0);
     ap_synapse_apply(p->rows, p->cols, p->w, p->d, p->left, p->right, p->left + p->rows, p->right + p->cols,
                      &k);
 }

@@ -56,11 +56,11 @@ static void compare(const char *lowpass, bool euler)
             }
             for (int i = 0; i < ROWS; i++)
                 after[i] = draw((uint64_t)(step * 100 + i));
-            struct ap_synapse_fold k = euler ? ap_synapse_fold_euler(dt, p->tau, p->eta, p->decay)
-                                             : ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
+            struct ap_step k = euler ? ap_step_euler(dt, p->tau, p->eta, p->decay)
+                                     : ap_step_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, x, after, next, &k);
             double part[3];
-            for (int i = 0; ap_synapse_bend(dt, before, part) && i < ROWS; i++)
+            for (int i = 0; ap_step_bend(dt, before, part) && i < ROWS; i++)
                 for (int j = 0; j < COLS; j++) {
                     double c = part[0] * older[i] * older_x[j] + part[1] * post[i] * x[j] +
                                part[2] * after[i] * next[j];

@@ -45,7 +45,7 @@ static double sums_differ(const struct ap_factors *all, struct ap_factor *f, con
 }
 
 /* What the parabola through three products adds to the line between the last two, in place. */
-static void bend(const struct ap_proj *p, const struct ap_synapse_fold *k, double rho, double *w, double *d,
+static void bend(const struct ap_proj *p, const struct ap_step *k, double rho, double *w, double *d,
                  double post[3][ROWS], double pre[3][COLS])
 {
     const double part[3] = {1 / (rho * (rho + 1)), -1 / rho, 1 / (rho + 1)};
@@ -92,7 +92,7 @@ static void compare(const char *lowpass)
         for (int step = 0; step < STEPS; step++) {
             double dt = step % 7 == 3 ? 1.5 : 0.05 * (step % 7 + 1);
             /* within the step the product stands still */
-            const struct ap_synapse_fold half = ap_synapse_fold_of(dt / 2, p->tau, p->eta, p->decay);
+            const struct ap_step half = ap_step_of(dt / 2, p->tau, p->eta, p->decay);
             memcpy(w1, w, ROWS * COLS * sizeof *w);
             memcpy(d1, d, ROWS * COLS * sizeof *d);
             ap_synapse_apply(ROWS, COLS, w1, p->d ? d1 : NULL, post, pre, post, pre, &half);
@@ -101,7 +101,7 @@ static void compare(const char *lowpass)
                 post1[i] = draw((uint64_t)(step * 1000 + i));
             for (int j = 0; j < COLS; j++)
                 pre1[j] = draw((uint64_t)(step * 1000 + 500 + j));
-            const struct ap_synapse_fold k = ap_synapse_fold_of(dt, p->tau, p->eta, p->decay);
+            const struct ap_step k = ap_step_of(dt, p->tau, p->eta, p->decay);
             ap_synapse_apply(ROWS, COLS, w, p->d ? d : NULL, post, pre, post1, pre1, &k);
             memmove(last, last + 1, 2 * sizeof *last);
             memmove(sent, sent + 1, 2 * sizeof *sent);

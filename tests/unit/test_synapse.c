@@ -140,7 +140,7 @@ static void test_a_bend_is_found(void **unused)
     (void)unused;
     for (double rho = 0.25; rho < 9; rho *= 1.3) {
         double part[3], h = 0.7, c = 3.25;
-        assert_true(ap_synapse_bend(h, rho * h, part));
+        assert_true(ap_step_bend(h, rho * h, part));
         const double at[] = {-rho, 0, 1};
         double found = 0;
         for (int k = 0; k < 3; k++)
@@ -148,7 +148,7 @@ static void test_a_bend_is_found(void **unused)
         assert_true(fabs(found - c) < 1e-12);
     }
     double part[3];
-    assert_false(ap_synapse_bend(1, 0, part) || ap_synapse_bend(1, 0.1, part));
+    assert_false(ap_step_bend(1, 0, part) || ap_step_bend(1, 0.1, part));
 }
 
 static void test_the_product_is_accurate(void **unused)
@@ -386,7 +386,7 @@ static void test_the_coefficients_are_those_of_the_closed_form(void **unused)
     for (double a = 1e-8; a <= 50; a *= 1.003)
         for (int t = 0; t < 2; t++) {
             double tau = t ? 30 : 0.7, eta = 0.013, h = a * tau;
-            struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta, 0);
+            struct ap_step f = ap_step_of(h, tau, eta, 0);
             const double got[6] = {f.kd, f.k0, f.k1, f.e, f.c0, f.c1};
             long double want[6];
             exact(h, tau, eta, want);
@@ -394,9 +394,9 @@ static void test_the_coefficients_are_those_of_the_closed_form(void **unused)
                 if (!(fabsl(got[i] - want[i]) <= (1e-14L + 0x1p-52L * (i == 3 ? a : 0)) * fabsl(want[i])))
                     fail_msg("%s at h/tau = %g: %.17g, not %.17Lg", NAME[i], a, got[i], want[i]);
         }
-    struct ap_synapse_fold f = ap_synapse_fold_of(2, 0, 0.3, 0); /* no low-pass: trapezium */
+    struct ap_step f = ap_step_of(2, 0, 0.3, 0); /* no low-pass: trapezium */
     assert_true(f.k0 == 0.5 * 0.3 * 2 && f.k1 == f.k0);
-    f = ap_synapse_fold_of(0, 30, 0.3, 0); /* no time: nothing moves */
+    f = ap_step_of(0, 30, 0.3, 0); /* no time: nothing moves */
     assert_true(f.e == 1 && f.kd == 0 && f.k0 == 0 && f.k1 == 0 && f.c0 == 0 && f.c1 == 0);
 }
 
@@ -430,7 +430,7 @@ static void test_the_coefficients_are_the_limit_of_fine_steps(void **unused)
     static const double RATIO[] = {1e-8, 1e-4, 0.01, 0.0499, 0.0501, 0.3, 0.4999, 0.5001, 1, 3, 10, 50};
     for (int i = 0; i < 12; i++) {
         double tau = 30, h = RATIO[i] * tau, eta = 0.1, out[2], x0 = 0.8, x1 = -0.3, d = 0.5;
-        struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta, 0);
+        struct ap_step f = ap_step_of(h, tau, eta, 0);
         fine(h, tau, eta, x0, x1, d, out);
         double tolerance = RATIO[i] > 5 ? 3e-5 : 1e-10; /* Euler itself is coarse there */
         assert_true(fabs(f.kd * d + f.k0 * x0 + f.k1 * x1 - out[0]) <= tolerance * eta * h);
@@ -445,7 +445,7 @@ static void test_the_coefficients_of_curvature_are_their_integrals(void **unused
     (void)unused;
     for (double a = 1e-6; a < 60; a *= 1.37) {
         double tau = 30, h = a * tau, eta = 0.1;
-        struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta, 0);
+        struct ap_step f = ap_step_of(h, tau, eta, 0);
         long double w = 0, d = 0;
         enum { N = 20000 };
         for (int i = 0; i <= N; i++) {
@@ -456,7 +456,7 @@ static void test_the_coefficients_of_curvature_are_their_integrals(void **unused
         assert_true(fabsl(f.k2 - eta * h * w) <= 1e-9L * fabsl(eta * h * w) + 1e-12L * h);
         assert_true(fabsl(f.c2 - d) <= 1e-9L * fabsl(d));
     }
-    struct ap_synapse_fold f = ap_synapse_fold_of(2, 0, 0.3, 0);
+    struct ap_step f = ap_step_of(2, 0, 0.3, 0);
     assert_true(fabs(f.k2 - -0.3 * 2 / 6) < 1e-16 && f.c2 == 0);
 }
 
@@ -465,8 +465,7 @@ static void test_two_half_steps_are_one(void **unused)
     (void)unused;
     for (double a = 1e-6; a < 50; a *= 1.7) {
         double tau = 30, h = a * tau, x0 = 0.8, x1 = -0.3, xm = 0.5 * (x0 + x1), d = 0.4;
-        struct ap_synapse_fold one = ap_synapse_fold_of(h, tau, 1, 0),
-                               half = ap_synapse_fold_of(h / 2, tau, 1, 0);
+        struct ap_step one = ap_step_of(h, tau, 1, 0), half = ap_step_of(h / 2, tau, 1, 0);
         double w1 = one.kd * d + one.k0 * x0 + one.k1 * x1, d1 = one.e * d + one.c0 * x0 + one.c1 * x1;
         double w2 = half.kd * d + half.k0 * x0 + half.k1 * xm, d2 = half.e * d + half.c0 * x0 + half.c1 * xm;
         w2 += half.kd * d2 + half.k0 * xm + half.k1 * x1;
@@ -481,12 +480,12 @@ static void test_decay(void **unused)
     (void)unused;
     for (double b = 1e-9; b < 30; b *= 3.7) {
         double h = 2, lambda = b / h, x = 0.7, w = 0.4;
-        struct ap_synapse_fold f = ap_synapse_fold_of(h, 0, 0.1, lambda);
+        struct ap_step f = ap_step_of(h, 0, 0.1, lambda);
         double exact_w = w * exp(-b) - 0.1 * x * expm1(-b) / lambda;
         assert_true(fabs(f.left * w + (f.k0 + f.k1) * x - exact_w) < 1e-15);
-        f = ap_synapse_fold_of(h, 5, 0.1, lambda); /* D = X: the low-pass rests */
+        f = ap_step_of(h, 5, 0.1, lambda); /* D = X: the low-pass rests */
         assert_true(fabs(f.left * w + (f.kd + f.k0 + f.k1) * x - exact_w) < 1e-15);
-        f = ap_synapse_fold_of(0, 5, 0.1, lambda);
+        f = ap_step_of(0, 5, 0.1, lambda);
         assert_true(f.left == 1 && f.kd == 0 && f.k0 == 0 && f.k1 == 0);
     }
     double last = 0, lambda = 0.2, tau = 5, eta = 0.1, d0 = 0.5, x0 = 0.8, x1 = -0.3, end = 12;
@@ -494,7 +493,7 @@ static void test_decay(void **unused)
         double w = 0.4, d = d0, fine_w = 0.4, fine_d = d0, h = end / steps;
         for (int k = 0; k < steps; k++) { /* X moves from x0 to x1 over all steps */
             double a = x0 + (x1 - x0) * k / steps, b = x0 + (x1 - x0) * (k + 1) / steps;
-            struct ap_synapse_fold f = ap_synapse_fold_of(h, tau, eta, lambda);
+            struct ap_step f = ap_step_of(h, tau, eta, lambda);
             w = f.left * w + f.kd * d + f.k0 * a + f.k1 * b;
             d = f.e * d + f.c0 * a + f.c1 * b;
         }
@@ -509,7 +508,7 @@ static void test_decay(void **unused)
         assert_true(steps == 8 || log2(last / error) > 1.9);
         last = error;
     }
-    struct ap_synapse_fold f = ap_synapse_fold_euler(0.1, 5, 0.3, 0.2);
+    struct ap_step f = ap_step_euler(0.1, 5, 0.3, 0.2);
     assert_true(f.left == 1 - 0.2 * 0.1 && f.kd == 0.3 * 0.1);
 }
 
@@ -528,7 +527,7 @@ static void test_applying_is_the_definition(void **unused)
         for (int s = 0; s < STEPS; s++) {
             double post0[ROWS], post1[ROWS], pre0[COLS], pre1[COLS], h = 0.1 + 0.3 * s;
             fill(post0, ROWS), fill(post1, ROWS), fill(pre0, COLS), fill(pre1, COLS);
-            struct ap_synapse_fold k = ap_synapse_fold_of(h, lowpass ? 5 : 0, 0.02, 0);
+            struct ap_step k = ap_step_of(h, lowpass ? 5 : 0, 0.02, 0);
             long double c[6] = {0, 0.5L * 0.02 * h, 0.5L * 0.02 * h, 0, 0, 0};
             if (lowpass)
                 exact(h, 5, 0.02, c);
@@ -559,7 +558,7 @@ static void test_euler_is_the_definition(void **unused)
     for (int lowpass = 0; lowpass < 2; lowpass++) {
         memcpy(w, w0, sizeof w);
         memcpy(d, d0, sizeof d);
-        struct ap_synapse_fold k = ap_synapse_fold_euler(1, lowpass ? 8 : 0, 0.05, 0);
+        struct ap_step k = ap_step_euler(1, lowpass ? 8 : 0, 0.05, 0);
         ap_synapse_apply(ROWS, COLS, w, lowpass ? d : NULL, post, pre, post, pre, &k);
         for (size_t i = 0; i < ROWS; i++)
             for (size_t j = 0; j < COLS; j++) {

@@ -80,14 +80,15 @@ static double dot(size_t n, const double *x, const double *y)
 static void begin_by(const struct ap_afferents *x, const struct ap_afferent *f, struct ap_team team)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    size_t first, last;
-    ap_team_share(team, p->rows, ROWS, &first, &last);
-    size_t n = last - first, at = first * p->cols;
-    ap_synapse_product(n, p->cols, p->w + at, f->a, 0, f->w0a + first);
-    ap_synapse_product(n, p->cols, p->w + at, f->b, 0, f->w0b + first);
-    if (f->learns && p->d) {
-        ap_synapse_product(n, p->cols, p->d + at, f->a, 0, f->d0a + first);
-        ap_synapse_product(n, p->cols, p->d + at, f->b, 0, f->d0b + first);
+    struct ap_deal deal = ap_team_deal_rows(team, p->rows, ROWS);
+    for (size_t first, last; ap_team_next_rows(&deal, p->rows, ROWS, &first, &last);) {
+        size_t n = last - first, at = first * p->cols;
+        ap_synapse_product(n, p->cols, p->w + at, f->a, 0, f->w0a + first);
+        ap_synapse_product(n, p->cols, p->w + at, f->b, 0, f->w0b + first);
+        if (f->learns && p->d) {
+            ap_synapse_product(n, p->cols, p->d + at, f->a, 0, f->d0a + first);
+            ap_synapse_product(n, p->cols, p->d + at, f->b, 0, f->d0b + first);
+        }
     }
 }
 
@@ -126,9 +127,9 @@ void ap_afferent_take(struct ap_afferents *x)
 {
     for (int k = 0; k < x->n; k++) {
         struct ap_afferent *f = &x->of[k];
-        if (ap_team_many(x->c->threaded)) {
+        if (ap_team_many(x->c->crew)) {
 #pragma omp parallel
-            begin_by(x, f, ap_team_here());
+            begin_by(x, f, ap_team_here(x->c->crew));
         } else
             begin_by(x, f, AP_TEAM_ALONE);
     }
@@ -140,32 +141,38 @@ void ap_afferent_learn(struct ap_afferent *f)
     f->before = 0;
 }
 
-AP_CLONES void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_step *k, const double *post0,
-                                double e0, const double *post1, double e1)
+void ap_afferent_advance(struct ap_afferent *f, double h, const struct ap_step *k, double e0, double e1)
 {
-    size_t rows = (size_t)(f->q - f->p);
     double part[3];
     if (!ap_step_bend(h, f->before, part))
         part[0] = part[1] = part[2] = 0;
-    /* what the last three products add to W and to D */
-    double k_older = part[0] * k->k2, k0 = k->k0 + part[1] * k->k2, k1 = k->k1 + part[2] * k->k2;
-    double c_older = part[0] * k->c2, c0 = k->c0 + part[1] * k->c2, c1 = k->c1 + part[2] * k->c2;
+    f->k = *k;
+    f->w_older = part[0] * k->k2, f->w_before = k->k0 + part[1] * k->k2, f->w_now = k->k1 + part[2] * k->k2;
+    f->d_older = part[0] * k->c2, f->d_before = k->c0 + part[1] * k->c2, f->d_now = k->c1 + part[2] * k->c2;
     f->left *= k->left;
     f->alpha = k->left * f->alpha + k->kd * f->epsilon;
     f->epsilon *= k->e;
-    for (size_t i = 0; i < rows; i++) {
-        double w = k_older * f->older[i], w0 = k0 * post0[i], w1 = k1 * post1[i];
-        double d = c_older * f->older[i], d0 = c0 * post0[i], d1 = c1 * post1[i];
+    f->e_older = f->e_before;
+    f->e_before = e0;
+    f->e_now = e1;
+    f->before = h;
+}
+
+AP_CLONES void ap_afferent_rows(struct ap_afferent *f, size_t first, size_t last, const double *post0,
+                                const double *post1)
+{
+    const struct ap_step *k = &f->k;
+    for (size_t i = first; i < last; i++) {
+        double w = f->w_older * f->older[i], w0 = f->w_before * post0[i], w1 = f->w_now * post1[i];
+        double d = f->d_older * f->older[i], d0 = f->d_before * post0[i], d1 = f->d_now * post1[i];
         f->p[i] = k->left * f->p[i] + (k->kd * f->r[i] + w + w0 + w1);
-        f->q[i] = k->left * f->q[i] + (k->kd * f->s[i] + w * f->older_e + w0 * e0 + w1 * e1);
+        f->q[i] = k->left * f->q[i] + (k->kd * f->s[i] + w * f->e_older + w0 * f->e_before + w1 * f->e_now);
         f->r[i] = k->e * f->r[i] + d + d0 + d1;
-        f->s[i] = k->e * f->s[i] + d * f->older_e + d0 * e0 + d1 * e1;
+        f->s[i] = k->e * f->s[i] + d * f->e_older + d0 * f->e_before + d1 * f->e_now;
         f->wa[i] = f->left * f->w0a[i] + f->alpha * f->d0a[i] + f->p[i] * f->aa + f->q[i] * f->ab;
         f->wb[i] = f->left * f->w0b[i] + f->alpha * f->d0b[i] + f->p[i] * f->ab + f->q[i] * f->bb;
         f->older[i] = post0[i];
     }
-    f->older_e = e0;
-    f->before = h;
 }
 
 AP_CLONES void ap_afferent_drift(const struct ap_afferents *x, const struct ap_afferent *f, double e,
@@ -183,20 +190,20 @@ AP_CLONES void ap_afferent_drift(const struct ap_afferents *x, const struct ap_a
 static void fold_by(const struct ap_afferents *x, const struct ap_afferent *f, struct ap_team team)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    size_t first, last;
-    ap_team_share(team, p->rows, ROWS, &first, &last);
-    ap_synapse_fold(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL,
-                    f->left, f->alpha, f->epsilon, f->p + first, f->q + first, f->r + first, f->s + first,
-                    f->a, f->b);
+    struct ap_deal deal = ap_team_deal_rows(team, p->rows, ROWS);
+    for (size_t first, last; ap_team_next_rows(&deal, p->rows, ROWS, &first, &last);)
+        ap_synapse_fold(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL,
+                        f->left, f->alpha, f->epsilon, f->p + first, f->q + first, f->r + first, f->s + first,
+                        f->a, f->b);
 }
 
 void ap_afferent_fold(struct ap_afferents *x)
 {
     for (int k = 0; k < x->n; k++) {
         struct ap_afferent *f = &x->of[k];
-        if (f->learns && ap_team_many(x->c->threaded)) {
+        if (f->learns && ap_team_many(x->c->crew)) {
 #pragma omp parallel
-            fold_by(x, f, ap_team_here());
+            fold_by(x, f, ap_team_here(x->c->crew));
         } else if (f->learns)
             fold_by(x, f, AP_TEAM_ALONE);
         f->learns = false;

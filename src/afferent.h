@@ -24,7 +24,10 @@ struct ap_afferent {
     double *p, *q, *r, *s;         /* [rows] */
     double *wa, *wb;               /* [rows] W a and W b now: what the right-hand side reads */
     double before;                 /* ms: length of the last step of the rule, 0: there was none */
-    double *older, older_e;        /* [rows] the signal at its beginning, and e then */
+    double *older;                 /* [rows] the signal at its beginning */
+    /* of the last step: what W and D take of the signals before its beginning, at its beginning and at its end; e then */
+    struct ap_step k;
+    double w_older, w_before, w_now, d_older, d_before, d_now, e_older, e_before, e_now;
 };
 
 struct ap_afferents {
@@ -47,9 +50,11 @@ void ap_afferent_taken(struct ap_afferents *x);
 
 /* Learning begins or goes on after a break: no step of the rule came just before. */
 void ap_afferent_learn(struct ap_afferent *f);
-/* One step of the rule of length h with the coefficients k: signals post0, post1 [rows] and e at its two ends. */
-void ap_afferent_step(struct ap_afferent *f, double h, const struct ap_step *k, const double *post0,
-                      double e0, const double *post1, double e1);
+/* One step of the rule of length h with the coefficients k and e at its two ends; and what follows for rows [first, last) from
+ * the signals there: post0, post1 [rows]. */
+void ap_afferent_advance(struct ap_afferent *f, double h, const struct ap_step *k, double e0, double e1);
+void ap_afferent_rows(struct ap_afferent *f, size_t first, size_t last, const double *post0,
+                      const double *post1);
 
 /* Rows [first, last) of dW/dt x at the moment when e has this value, times 1; out is added to. post: the rule's signal,
  * for rules without low-pass. */

@@ -192,7 +192,7 @@ void ap_batch_eval(struct ap_batch *x, double t, const double *y, double *dy)
     struct ap_profile *profile = x->rhs[0]->profile;
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_RATES);
     choose_all(x, false);
-#pragma omp parallel if (x->c->threaded)
+#pragma omp parallel if (ap_crew_several(x->c->crew))
     {
 #pragma omp for schedule(static)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
@@ -223,7 +223,7 @@ void ap_batch_linearise(struct ap_batch *x, double t, const double *y)
         ap_tangent_linearise(x->rhs[0], t, y);
         return;
     }
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
         struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)
@@ -242,7 +242,7 @@ void ap_batch_product(struct ap_batch *x, const double *v, double *jv)
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
     x->rhs[0]->products++;
     choose_all(x, true);
-#pragma omp parallel if (c->threaded)
+#pragma omp parallel if (ap_crew_several(c->crew))
     {
 #pragma omp for schedule(static)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
@@ -295,7 +295,7 @@ void ap_batch_solve(struct ap_batch *x, double gamma, const double *b, double *t
     enum ap_profile_part part = ap_profile_enter(profile, AP_PROFILE_TANGENT);
     ap_hierarchy_begin(h);
     ap_hierarchy_locals(h, gamma);
-#pragma omp parallel if (x->c->threaded)
+#pragma omp parallel if (ap_crew_several(x->c->crew))
     for (int o = 0; o < h->n; o++) {
 #pragma omp single
         choose_below(x, o);
@@ -331,7 +331,7 @@ static bool all_arrived(const struct ap_batch *x, double t, const double *y)
     bool all = true;
     if (!x->hierarchy)
         return false;
-#pragma omp parallel for schedule(static) reduction(&& : all) if (x->c->threaded)
+#pragma omp parallel for schedule(static) reduction(&& : all) if (ap_crew_several(x->c->crew))
     for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
         struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; all && b < s.last; b++)
@@ -359,7 +359,7 @@ void ap_batch_fields(struct ap_batch *x, double t, const double *y)
     for (int i = 0; i < c->n_proj; i++)
         x->joint.which[i] = x->joint.in[i] && ap_hierarchy_returns(x->hierarchy, i);
     ap_joint_choose(&x->joint);
-#pragma omp parallel if (c->threaded)
+#pragma omp parallel if (ap_crew_several(c->crew))
     {
 #pragma omp for schedule(static)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
@@ -401,7 +401,7 @@ static void take_afferents(struct ap_batch *x)
 {
     const struct ap_afferents *first = &x->rhs[0]->afferent;
     ap_joint_copy(&x->joint);
-#pragma omp parallel if (x->c->threaded)
+#pragma omp parallel if (ap_crew_several(x->c->crew))
     {
 #pragma omp for schedule(static)
         for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
@@ -474,7 +474,7 @@ static void refresh(struct ap_batch *x)
     memset(stale, 0, (size_t)x->c->n_proj * sizeof *stale);
     for (int k = 0; k < first->n; k++) {
         bool any = false;
-#pragma omp parallel for schedule(static) reduction(|| : any) if (x->c->threaded)
+#pragma omp parallel for schedule(static) reduction(|| : any) if (ap_crew_several(x->c->crew))
         for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
             struct ap_span s = ap_joint_span(&x->joint, g);
             for (int b = s.first; first->of[k].learns && !any && b < s.last; b++)
@@ -485,7 +485,7 @@ static void refresh(struct ap_batch *x)
     ap_joint_choose(&x->joint);
     if (x->joint.n_chosen == 0)
         return;
-#pragma omp parallel if (x->c->threaded)
+#pragma omp parallel if (ap_crew_several(x->c->crew))
     {
         const double *from[AP_SPEC_BATCH];
         double *to[AP_SPEC_BATCH];
@@ -519,7 +519,7 @@ void ap_batch_learn(struct ap_batch *x, double t)
         return;
     }
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
         struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)
@@ -536,7 +536,7 @@ static void fold_rows(struct ap_batch *x, int proj, double left, double alpha, d
     long pieces = (long)((p->rows + ROWS - 1) / ROWS);
     for (size_t k = 0; k < n; k++)
         x->share[k] = 1.0 / x->n;
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (long k = 0; k < pieces; k++) {
         size_t first = (size_t)k * ROWS, rows = first + ROWS < p->rows ? ROWS : p->rows - first;
         const struct ap_synapse_factors f = {.n = n,
@@ -558,7 +558,7 @@ static void fold_stores(struct ap_batch *x, int k)
 {
     const struct ap_factor *f = &x->rhs[0]->factor.of[k];
     const struct ap_proj *p = &x->c->proj[f->proj];
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (int g = 0; g < ap_joint_spans(&x->joint); g++) {
         struct ap_span s = ap_joint_span(&x->joint, g);
         for (int b = s.first; b < s.last; b++)
@@ -570,7 +570,7 @@ static void fold_stores(struct ap_batch *x, int k)
             x->at[next] = n;
             n += x->basis[next].n;
         }
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
         for (int b = group; b < next; b++)
             ap_basis_write(&x->basis[b], &x->rhs[b]->factor, &x->rhs[b]->factor.of[k],
                            x->post + x->at[b] * p->rows, x->low + x->at[b] * p->rows,
@@ -585,7 +585,7 @@ static void fold_afferent(struct ap_batch *x, int k)
     const struct ap_afferent *first = &x->rhs[0]->afferent.of[k];
     const struct ap_proj *p = &x->c->proj[first->proj];
     size_t rows = p->rows * sizeof(double), cols = p->cols * sizeof(double);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (int b = 0; b < x->n; b++) {
         const struct ap_afferent *f = &x->rhs[b]->afferent.of[k];
         size_t at = 2 * (size_t)b;
@@ -632,7 +632,7 @@ void ap_batch_learned(struct ap_batch *x, double t, double h)
         return;
     }
     enum ap_profile_part part = ap_profile_enter(x->rhs[0]->profile, AP_PROFILE_PLASTICITY);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (int k = 0; k < ap_joint_spans(&x->joint); k++) {
         struct ap_span s = ap_joint_span(&x->joint, k);
         for (int b = s.first; b < s.last; b++)

@@ -275,48 +275,67 @@ static enum ap_code build_parts(struct ap_err *e, struct ap_circuit *c)
     return AP_OK;
 }
 
-/* Rows [0, n) of thing `id` in pieces of about TASK_WORK and AP_TASK_ROWS at most, whole eights of rows as the kernels take them; counts only when out is NULL. */
-static int split(struct ap_task *out, int id, size_t n, size_t work)
+/* Rows of a piece: about TASK_WORK and AP_TASK_ROWS at most, whole eights of rows as the kernels take them. */
+static size_t rows_of(size_t work)
 {
     size_t rows = TASK_WORK / (work ? work : 1);
-    rows = rows < 1 ? 8 : rows > AP_TASK_ROWS ? AP_TASK_ROWS : (rows + 7) / 8 * 8;
-    int count = 0, of = (int)((n + rows - 1) / rows);
-    for (size_t first = 0; first < n; first += rows, count++)
+    return rows < 1 ? 8 : rows > AP_TASK_ROWS ? AP_TASK_ROWS : (rows + 7) / 8 * 8;
+}
+
+/* Rows [0, n) of thing `id` in such pieces, of these those of part `part` of `parts`; counts only when out is NULL. */
+static int split(struct ap_task *out, int id, size_t n, size_t work, int part, int parts)
+{
+    size_t rows = rows_of(work), of = (n + rows - 1) / rows, p = (size_t)part, ps = (size_t)parts;
+    int count = 0;
+    for (size_t k = 0; k < of; k++) {
+        if (k * ps / of != p)
+            continue;
         if (out)
-            out[count] = (struct ap_task){id, first, first + rows < n ? first + rows : n, count, of};
+            out[count] = (struct ap_task){id, k * rows, (k + 1) * rows < n ? (k + 1) * rows : n};
+        count++;
+    }
     return count;
 }
 
-bool ap_circuit_mine(const struct ap_task *t, struct ap_team team)
+/* Tasks of all populations, as many as there are. */
+static int line_up(const struct ap_circuit *c, struct ap_task *out, bool whole)
 {
-    return t->place * team.of / t->of == team.mine;
+    int parts = whole ? 1 : ap_team_most(), count = 0;
+    for (int part = 0; part < parts; part++)
+        for (int small = 1; small >= 0; small--)
+            for (int i = 0; i < c->n_pop; i++) {
+                size_t work = whole ? 0 : c->pop[i].work;
+                if (small == (c->pop[i].n <= rows_of(work)))
+                    count += split(out ? out + count : NULL, i, c->pop[i].n, work, part, parts);
+            }
+    return count;
 }
 
 static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
 {
     size_t total = 0;
-    for (int i = 0; i < c->n_pop; i++) {
-        c->n_task += split(NULL, i, c->pop[i].n, c->pop[i].work);
-        c->n_whole += split(NULL, i, c->pop[i].n, 0);
+    c->n_task = line_up(c, NULL, false);
+    c->n_whole = line_up(c, NULL, true);
+    for (int i = 0; i < c->n_pop; i++)
         total += c->pop[i].n * (c->pop[i].work + 16);
-    }
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].plastic)
-            c->n_proj_task += split(NULL, i, c->proj[i].rows, 2 * c->proj[i].cols);
+            c->n_proj_task += split(NULL, i, c->proj[i].rows, 2 * c->proj[i].cols, 0, 1);
     c->task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_task + 1, sizeof *c->task);
     c->whole = ap_mem_arena_take(e, &c->arena, (size_t)c->n_whole + 1, sizeof *c->whole);
     c->proj_task = ap_mem_arena_take(e, &c->arena, (size_t)c->n_proj_task + 1, sizeof *c->proj_task);
     if (!c->task || !c->whole || !c->proj_task)
         return AP_EMEMORY;
-    for (int i = 0, n = 0, k = 0; i < c->n_pop; i++) {
-        n += split(c->task + n, i, c->pop[i].n, c->pop[i].work);
-        k += split(c->whole + k, i, c->pop[i].n, 0);
-    }
+    line_up(c, c->task, false);
+    line_up(c, c->whole, true);
     int n = 0;
     for (int i = 0; i < c->n_proj; i++)
         if (c->proj[i].plastic)
-            n += split(c->proj_task + n, i, c->proj[i].rows, 2 * c->proj[i].cols);
-    c->threaded = total + (c->coupled ? c->n_state : 0) >= (size_t)c->spec->integrator.thread_work;
+            n += split(c->proj_task + n, i, c->proj[i].rows, 2 * c->proj[i].cols, 0, 1);
+    c->crew = ap_mem_arena_take(e, &c->arena, 1, sizeof *c->crew);
+    if (!c->crew)
+        return AP_EMEMORY;
+    c->crew->several = total + (c->coupled ? c->n_state : 0) >= (size_t)c->spec->integrator.thread_work;
     return AP_OK;
 }
 

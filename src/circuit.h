@@ -69,12 +69,7 @@ enum { AP_TASK_ROWS = 256 };
 struct ap_task {
     int pop;
     size_t first, last;
-    int place, of; /* among the tasks of that population */
 };
-
-/* Whether a task is this thread's. It has the same share of a population's rows in every loop and finds them in its cache; small
- * populations are the first's, which is alone between teams. */
-bool ap_circuit_mine(const struct ap_task *t, struct ap_team team);
 
 struct ap_circuit {
     const struct ap_spec *spec;
@@ -89,7 +84,9 @@ struct ap_circuit {
     int copies;                                            /* that a batch needs at most */
     struct ap_part *part;
     int n_part;
-    struct ap_task *task;
+    struct ap_task *
+        task; /* [n_task] in as many parts as there are threads, of each the same share of every population; small
+                           * ones, of one task, come first: the first thread's, which is alone between teams */
     int n_task;
     struct ap_task
         *whole; /* the same rows in as few tasks as stages allow, where threads divide something else */
@@ -99,7 +96,7 @@ struct ap_circuit {
     double *weights; /* one block for all w and d */
     size_t n_weights;
     bool coupled;
-    bool threaded; /* large enough for threads to pay */
+    struct ap_crew *crew; /* the threads that work on it; several: it is large enough for them to pay */
 };
 
 /* Builds the circuit: opens data files, fills weights. s must outlive it. */

@@ -149,33 +149,46 @@ void ap_factor_taken(const struct ap_factors *x, struct ap_factor *f, const doub
 /* One thread's rows of D0 x. */
 static void take_by(const struct ap_proj *p, struct ap_factor *f, const double *sent, struct ap_team team)
 {
-    size_t first, last;
-    ap_team_share(team, p->rows, ROWS, &first, &last);
-    ap_synapse_product(last - first, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
+    struct ap_deal deal = ap_team_deal_rows(team, p->rows, ROWS);
+    for (size_t first, last; ap_team_next_rows(&deal, p->rows, ROWS, &first, &last);)
+        ap_synapse_product(last - first, p->cols, p->d + first * p->cols, sent, 0, f->d0x + first);
 }
 
 void ap_factor_take(const struct ap_factors *x, struct ap_factor *f, const double *sent)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    if (ap_team_many(x->c->threaded)) {
+    if (ap_team_many(x->c->crew)) {
 #pragma omp parallel
-        take_by(p, f, sent, ap_team_here());
+        take_by(p, f, sent, ap_team_here(x->c->crew));
     } else
         take_by(p, f, sent, AP_TEAM_ALONE);
     ap_factor_taken(x, f, sent);
 }
 
-/* The product of the present, with coefficients 0. */
-static void push(const struct ap_factors *x, struct ap_factor *f, const double *post, const double *pre)
+void ap_factor_post(const struct ap_factors *x, struct ap_factor *f, size_t first, size_t last,
+                    const double *post)
+{
+    size_t n = last - first, at = (f->n - 1) * x->c->proj[f->proj].rows + first;
+    memcpy(f->post + at, post + first, n * sizeof *post);
+    if (x->single)
+        ap_synapse_single(n, post + first, f->post4 + at);
+}
+
+void ap_factor_pre(const struct ap_factors *x, struct ap_factor *f, size_t first, size_t last,
+                   const double *pre)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    memcpy(f->post + f->n * p->rows, post, p->rows * sizeof *post);
-    memcpy(f->pre + f->n * p->cols, pre, p->cols * sizeof *pre);
-    if (x->single) {
-        ap_synapse_single(p->rows, post, f->post4 + f->n * p->rows);
-        ap_synapse_single(p->cols, pre, f->pre4 + f->n * filled(p));
-    }
-    f->a[f->n] = f->d[f->n] = 0;
+    size_t n = last - first;
+    memcpy(f->pre + (f->n - 1) * p->cols + first, pre + first, n * sizeof *pre);
+    if (x->single)
+        ap_synapse_single(n, pre + first, f->pre4 + (f->n - 1) * filled(p) + first);
+}
+
+/* Room for the product of the present, with these coefficients. */
+static void push(struct ap_factor *f, double a, double d)
+{
+    f->a[f->n] = a;
+    f->d[f->n] = d;
     f->n++;
 }
 
@@ -194,7 +207,9 @@ void ap_factor_begin(const struct ap_factors *x, struct ap_factor *f, double t, 
     f->reach = 0;
     f->from = t;
     f->before = 0;
-    push(x, f, post, pre);
+    push(f, 0, 0);
+    ap_factor_post(x, f, 0, x->c->proj[f->proj].rows, post);
+    ap_factor_pre(x, f, 0, x->c->proj[f->proj].cols, pre);
     f->gain = HUGE_VAL;
 }
 
@@ -271,12 +286,14 @@ static void prepare(const struct ap_factors *x, struct ap_factor *f)
 static void bring_up(const struct ap_factors *x, const struct ap_factor *f, struct ap_team team)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
-    size_t first, last;
-    ap_team_share(team, p->rows, ROWS, &first, &last);
-    struct ap_synapse_factors k = f->fold;
-    k.post += first;
-    k.low += first;
-    ap_synapse_rank(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL, &k);
+    struct ap_deal deal = ap_team_deal_rows(team, p->rows, ROWS);
+    for (size_t first, last; ap_team_next_rows(&deal, p->rows, ROWS, &first, &last);) {
+        struct ap_synapse_factors k = f->fold;
+        k.post += first;
+        k.low += first;
+        ap_synapse_rank(last - first, p->cols, p->w + first * p->cols, p->d ? p->d + first * p->cols : NULL,
+                        &k);
+    }
 }
 
 /* What the curvature of the last three products adds. */
@@ -291,8 +308,7 @@ static void bend(struct ap_factor *f, double h, const struct ap_step *k)
     }
 }
 
-void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
-                    const double *pre)
+void ap_factor_advance(const struct ap_factors *x, struct ap_factor *f, double t, double h)
 {
     const struct ap_proj *p = &x->c->proj[f->proj];
     const struct ap_step k = ap_step_of(h, p->tau, p->eta, p->decay);
@@ -306,9 +322,7 @@ void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, d
     }
     f->a[f->n - 1] += k.k0;
     f->d[f->n - 1] += k.c0;
-    push(x, f, post, pre);
-    f->a[f->n - 1] = k.k1;
-    f->d[f->n - 1] = k.c1;
+    push(f, k.k1, k.c1);
     bend(f, h, &k);
     f->from = t;
     f->before = h;
@@ -333,9 +347,9 @@ void ap_factor_clear(const struct ap_factors *x, struct ap_factor *f)
 void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f)
 {
     prepare(x, f);
-    if (ap_team_many(x->c->threaded)) {
+    if (ap_team_many(x->c->crew)) {
 #pragma omp parallel
-        bring_up(x, f, ap_team_here());
+        bring_up(x, f, ap_team_here(x->c->crew));
     } else
         bring_up(x, f, AP_TEAM_ALONE);
     ap_factor_clear(x, f);
@@ -390,9 +404,9 @@ void ap_factor_fold(struct ap_factors *x)
     bool any = false;
     for (int k = 0; k < x->n; k++)
         any = any || x->of[k].learns;
-    if (any && ap_team_many(x->c->threaded)) {
+    if (any && ap_team_many(x->c->crew)) {
 #pragma omp parallel
-        fold_by(x, ap_team_here());
+        fold_by(x, ap_team_here(x->c->crew));
     } else if (any)
         fold_by(x, AP_TEAM_ALONE);
     for (int k = 0; k < x->n; k++)

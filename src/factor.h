@@ -67,9 +67,13 @@ void ap_factor_look(const struct ap_factors *x, struct ap_factor *f, double t, c
 void ap_factor_add(const struct ap_factors *x, const struct ap_factor *f, size_t first, size_t last,
                    double *sum);
 
-/* A step of length h to time t has ended with these signals. When the store is full (n == room) it must be renewed. */
-void ap_factor_step(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
-                    const double *pre);
+/* A step of length h to time t has ended; then the signals of its end, those of neurons [first, last) of each side. When the store
+ * is full (n == room) it must be renewed. */
+void ap_factor_advance(const struct ap_factors *x, struct ap_factor *f, double t, double h);
+void ap_factor_post(const struct ap_factors *x, struct ap_factor *f, size_t first, size_t last,
+                    const double *post);
+void ap_factor_pre(const struct ap_factors *x, struct ap_factor *f, size_t first, size_t last,
+                   const double *pre);
 
 /* Brings the matrices up to date and goes on; D0 is another then. */
 void ap_factor_renew(const struct ap_factors *x, struct ap_factor *f);

@@ -65,8 +65,10 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
             h->order[at] = h->order[at - 1];
         h->order[at] = p;
     }
+    size_t tasks = (size_t)(c->n_task > c->n_whole ? c->n_task : c->n_whole);
     h->local = ap_mem_array(e, (size_t)h->n + 1, sizeof *h->local, "integrator");
-    if (!h->local)
+    h->task = ap_mem_array(e, tasks + 1, sizeof *h->task, "integrator");
+    if (!h->local || !h->task)
         return AP_EMEMORY;
     for (int o = 0; o < h->n; o++)
         h->place[h->order[o]] = o;
@@ -77,20 +79,20 @@ enum ap_code ap_hierarchy_init(struct ap_err *e, struct ap_hierarchy *h, struct 
 void ap_hierarchy_divide(struct ap_hierarchy *h)
 {
     const struct ap_rhs *r = h->rhs;
+    int n = 0;
     for (int o = 0; o < h->n; o++) {
-        h->first[o] = r->n_task;
-        h->last[o] = 0;
-        for (int k = r->n_task - 1; k >= 0; k--)
-            if (r->task[k].pop == h->order[o]) {
-                h->first[o] = k;
-                h->last[o] = h->last[o] > k + 1 ? h->last[o] : k + 1;
-            }
+        h->first[o] = n;
+        for (int k = 0; k < r->n_task; k++)
+            if (r->task[k].pop == h->order[o])
+                h->task[n++] = k;
+        h->last[o] = n;
     }
 }
 
 void ap_hierarchy_free(struct ap_hierarchy *h)
 {
     ap_mem_free(h->local);
+    ap_mem_free(h->task);
     ap_mem_free(h->work);
     ap_mem_free(h->x);
     *h = (struct ap_hierarchy){0};
@@ -135,7 +137,7 @@ static void find_local(struct ap_hierarchy *h, int o, double gamma, struct ap_hi
     struct ap_rhs *r = h->rhs;
     int pop = h->order[o];
     const struct ap_pop *p = &r->c->pop[pop];
-    const struct ap_task one = {pop, 0, 1, 0, 1};
+    const struct ap_task one = {pop, 0, 1};
     double m[MOST][MOST], still[MOST];
     l->n = 0;
     for (int k = 0; k < p->n_comp; k++) {
@@ -206,7 +208,7 @@ void ap_hierarchy_begin(struct ap_hierarchy *h)
 void ap_hierarchy_task(struct ap_hierarchy *h, int k, const struct ap_hierarchy_local *l, double gamma,
                        const double *b, double *x)
 {
-    solve_rows(h, &h->rhs->task[k], l, h->known, gamma, b, x);
+    solve_rows(h, &h->rhs->task[h->task[k]], l, h->known, gamma, b, x);
 }
 
 void ap_hierarchy_solved(struct ap_hierarchy *h, int o)
@@ -228,9 +230,9 @@ void ap_hierarchy_end(struct ap_hierarchy *h, const double *x)
 static void solve_by(struct ap_hierarchy *h, int o, double gamma, const double *b, double *x,
                      struct ap_team team)
 {
-    for (int k = h->first[o]; k < h->last[o]; k++)
-        if (ap_circuit_mine(&h->rhs->task[k], team))
-            ap_hierarchy_task(h, k, &h->local[o], gamma, b, x);
+    struct ap_deal deal = ap_team_deal(team, (size_t)(h->last[o] - h->first[o]));
+    for (size_t k; ap_team_next(&deal, &k);)
+        ap_hierarchy_task(h, h->first[o] + (int)k, &h->local[o], gamma, b, x);
 }
 
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x)
@@ -245,9 +247,9 @@ void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, d
             if (p->post == h->order[o] && h->known[p->pre])
                 ap_stage_look(r, &r->mirror.of[k], true);
         }
-        if (ap_team_many(r->c->threaded && h->last[o] - h->first[o] > 1)) {
+        if (h->last[o] - h->first[o] > 1 && ap_team_many(r->c->crew)) {
 #pragma omp parallel
-            solve_by(h, o, gamma, b, x, ap_team_here());
+            solve_by(h, o, gamma, b, x, ap_team_here(r->c->crew));
         } else
             solve_by(h, o, gamma, b, x, AP_TEAM_ALONE);
         ap_hierarchy_solved(h, o);
@@ -343,9 +345,11 @@ void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y
 {
     struct ap_rhs *r = h->rhs;
     double decay[AP_SPEC_POPS];
+    size_t first, last;
+    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
     ap_stage_decay(r, t, decay);
-    for (int k = 0; k < r->n_task; k++)
-        if (ap_circuit_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
+    for (size_t k = first; k < last; k++)
+        if (!r->c->pop[r->task[k].pop].clamped)
             follow_rates(r, &r->task[k], y, decay);
 }
 
@@ -356,8 +360,9 @@ void ap_hierarchy_follow_sums(struct ap_hierarchy *h, struct ap_team team)
         if (ap_hierarchy_returns(h, r->mirror.of[k].proj))
             ap_stage_look(r, &r->mirror.of[k], true);
     ap_team_wait(team);
-    for (int k = 0; k < r->n_task; k++)
-        if (ap_circuit_mine(&r->task[k], team) && !r->c->pop[r->task[k].pop].clamped)
+    struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
+    for (size_t k; ap_team_next(&deal, &k);)
+        if (!r->c->pop[r->task[k].pop].clamped)
             follow_sums(h, &r->task[k]);
 }
 
@@ -373,9 +378,9 @@ bool ap_hierarchy_follow(struct ap_hierarchy *h, double t, const double *y)
     if (!ap_hierarchy_arrived(h, t, y))
         return false;
     enum ap_profile_part part = ap_profile_enter(h->rhs->profile, AP_PROFILE_SUMS);
-    if (ap_team_many(h->rhs->c->threaded)) {
+    if (ap_team_many(h->rhs->c->crew)) {
 #pragma omp parallel
-        follow_by(h, t, y, ap_team_here());
+        follow_by(h, t, y, ap_team_here(h->rhs->c->crew));
     } else
         follow_by(h, t, y, AP_TEAM_ALONE);
     ap_profile_enter(h->rhs->profile, part);

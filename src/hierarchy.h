@@ -20,7 +20,8 @@ struct ap_hierarchy_local {
 struct ap_hierarchy {
     struct ap_rhs *rhs;
     int n, order[AP_SPEC_POPS];                  /* populations with a state, from below */
-    int first[AP_SPEC_POPS], last[AP_SPEC_POPS]; /* [n] their tasks */
+    int *task;                                   /* tasks of the right-hand side, population by population */
+    int first[AP_SPEC_POPS], last[AP_SPEC_POPS]; /* [n] where those of each are */
     bool known[AP_SPEC_POPS];                    /* [n_pop] solved already, in this pass */
     int place[AP_SPEC_POPS];                     /* [n_pop] in that order; -1: no state */
     struct ap_hierarchy_local *local;            /* [n] at the last gamma */
@@ -38,7 +39,7 @@ void ap_hierarchy_divide(struct ap_hierarchy *h);
 void ap_hierarchy_solve(struct ap_hierarchy *h, double gamma, const double *b, double *x);
 
 /* Its parts, for several circuits that share their weights: before; what all neurons of a population have in common, the same for
- * all circuits; c->task[k] of population order[o], k in [first[o], last[o]); that population is solved; after. */
+ * all circuits; task[k] of population order[o], k in [first[o], last[o]); that population is solved; after. */
 void ap_hierarchy_begin(struct ap_hierarchy *h);
 void ap_hierarchy_locals(struct ap_hierarchy *h,
                          double gamma); /* fills h->local; begin must have been last */

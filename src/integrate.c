@@ -51,7 +51,7 @@ static int rhs_function(realtype t, N_Vector y, N_Vector dy, void *user)
     ap_batch_eval(g->batch, t, ap_vec_data(y), ap_vec_data(dy));
     if (g->batch->n == 1)
         return not_finite(c->n_membrane, d) == 0 ? 0 : 1;
-#pragma omp parallel for schedule(static) reduction(&& : finite) if (c->threaded)
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (ap_crew_several(c->crew))
     for (int b = 0; b < g->batch->n; b++)
         finite = finite && not_finite(c->n_membrane, d + (size_t)b * c->n_state) == 0;
     return finite ? 0 : 1; /* 1: CVODE tries a shorter step */

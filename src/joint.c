@@ -87,7 +87,7 @@ void ap_joint_free(struct ap_joint *x)
 
 void ap_joint_resize(struct ap_joint *x, int n)
 {
-    int threads = x->c->threaded ? omp_get_max_threads() : 1, each = (n + threads - 1) / threads;
+    int threads = ap_crew_several(x->c->crew) ? omp_get_max_threads() : 1, each = (n + threads - 1) / threads;
     x->n = n;
     x->stride = ((size_t)n + LINE - 1) / LINE * LINE;
     x->wide = each < LINE ? each : LINE;
@@ -203,7 +203,7 @@ void ap_joint_copy(struct ap_joint *x)
     for (int i = 0; i < x->c->n_proj; i++)
         x->which[i] = x->single[i].w != NULL;
     ap_joint_choose(x);
-#pragma omp parallel for schedule(static) if (x->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(x->c->crew))
     for (long k = 0; k < x->n_chosen; k++) {
         const struct ap_joint_piece *t = &x->piece[x->chosen[k].piece];
         const struct ap_proj *p = &x->c->proj[t->proj];

@@ -99,11 +99,12 @@ void ap_mirror_forget(struct ap_mirrors *x, int proj)
 /* One thread's rows. No sums are known of a matrix that has just changed, so their place is free. */
 static void make_by(struct ap_mirror *m, const struct ap_proj *p, struct ap_team team)
 {
-    size_t first, last;
-    ap_team_share(team, p->rows, ROWS, &first, &last);
-    size_t at = first * m->stride / 4;
-    ap_synapse_coarsen(last - first, p->cols, p->w + first * p->cols, m->stride, m->digit[0] + at,
-                       m->digit[1] + at, m->scale + first, m->wx[0] + first, m->wx[1] + first);
+    struct ap_deal deal = ap_team_deal_rows(team, p->rows, ROWS);
+    for (size_t first, last; ap_team_next_rows(&deal, p->rows, ROWS, &first, &last);) {
+        size_t at = first * m->stride / 4;
+        ap_synapse_coarsen(last - first, p->cols, p->w + first * p->cols, m->stride, m->digit[0] + at,
+                           m->digit[1] + at, m->scale + first, m->wx[0] + first, m->wx[1] + first);
+    }
 }
 
 static void make(const struct ap_mirrors *x, struct ap_mirror *m)
@@ -112,9 +113,9 @@ static void make(const struct ap_mirrors *x, struct ap_mirror *m)
     if (m->made)
         return;
     double unit, sum;
-    if (ap_team_many(x->c->threaded)) {
+    if (ap_team_many(x->c->crew)) {
 #pragma omp parallel
-        make_by(m, p, ap_team_here());
+        make_by(m, p, ap_team_here(x->c->crew));
     } else
         make_by(m, p, AP_TEAM_ALONE);
     ap_synapse_product(1, p->rows, m->scale, m->scale, 0, &unit);

@@ -65,7 +65,7 @@ void ap_plasticity_begin(struct ap_plasticity *x, double t)
                             x->rhs->signal + p->pre_signal.at);
     }
     ap_rhs_drift_from(x->rhs, t);
-    for (int k = 0; k < x->rhs->n_task; k++)
+    for (size_t k = 0; k < (size_t)x->rhs->n_task; k++)
         ap_rhs_drift(x->rhs, k);
     ap_profile_enter(x->rhs->profile, part);
 }
@@ -105,21 +105,37 @@ static void update_task(const struct ap_plasticity *x, const struct ap_task *t, 
                 update_rows(x, p->comp[k].sum[s], t, h, euler);
 }
 
-/* Changes that are kept apart from their matrix, by an afferent or a factor. */
-static void update_store(struct ap_plasticity *x, int proj, double t, double h, bool euler)
+/* Changes that are kept apart from their matrix, by an afferent or a factor: what all rows have in common. */
+static void advance_store(struct ap_plasticity *x, int proj, double t, double h, bool euler)
 {
     struct ap_rhs *r = x->rhs;
     const struct ap_proj *p = &r->c->proj[proj];
-    const double *now = r->signal, *before = euler ? now : x->before;
     struct ap_afferent *a = r->afferent.by_proj[proj];
     struct ap_factor *f = r->factor.by_proj[proj];
     if (a && a->learns && r->now.plastic[proj]) {
         const struct ap_step coefficients = fold_of(p, h, euler);
-        ap_afferent_step(a, h, &coefficients, before + p->post_signal.at, ap_rhs_left(r, p->pre, t - h),
-                         now + p->post_signal.at, ap_rhs_left(r, p->pre, t));
+        ap_afferent_advance(a, h, &coefficients, ap_rhs_left(r, p->pre, t - h), ap_rhs_left(r, p->pre, t));
     }
     if (f && f->learns)
-        ap_factor_step(&r->factor, f, t, h, now + p->post_signal.at, now + p->pre_signal.at);
+        ap_factor_advance(&r->factor, f, t, h);
+}
+
+/* What the stores take of the signals of one task's neurons. */
+static void update_stores(struct ap_plasticity *x, const struct ap_task *t, bool euler)
+{
+    struct ap_rhs *r = x->rhs;
+    const double *now = r->signal, *before = euler ? now : x->before;
+    for (int k = 0; k < r->c->n_proj; k++) {
+        const struct ap_proj *p = &r->c->proj[k];
+        struct ap_afferent *a = r->afferent.by_proj[k];
+        struct ap_factor *f = r->factor.by_proj[k];
+        if (a && a->learns && r->now.plastic[k] && p->post == t->pop)
+            ap_afferent_rows(a, t->first, t->last, before + p->post_signal.at, now + p->post_signal.at);
+        if (f && f->learns && p->post == t->pop)
+            ap_factor_post(&r->factor, f, t->first, t->last, now + p->post_signal.at);
+        if (f && f->learns && p->pre == t->pop)
+            ap_factor_pre(&r->factor, f, t->first, t->last, now + p->pre_signal.at);
+    }
 }
 
 /* The signals of this step's end, for what the next one reads of them: stores of products have their own. */
@@ -138,17 +154,22 @@ static void remember(struct ap_plasticity *x, int proj)
 static void step_by(struct ap_plasticity *x, double t, double h, struct ap_team team)
 {
     struct ap_rhs *r = x->rhs;
-    int turn = 0; /* rules are dealt out one by one */
-    for (int k = 0; k < r->c->n_proj; k++)
-        if (r->c->proj[k].plastic && turn++ % team.of == team.mine) {
-            ap_stage_signals(r, k);
-            update_store(x, k, t, h, false);
-        }
+    size_t first, last;
+    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
+    for (size_t k = first; k < last; k++)
+        ap_stage_signals(r, &r->task[k]);
+    for (int k = team.mine; k < r->c->n_proj; k += team.of)
+        advance_store(x, k, t, h, false);
     ap_team_wait(team);
-    for (int k = 0; k < r->n_task; k++) {
-        if (!ap_circuit_mine(&r->task[k], team))
-            continue;
+    if (r->act.any) {
+        for (int k = team.mine; k < r->c->n_proj; k += team.of)
+            ap_stage_permute(r, k);
+        ap_team_wait(team);
+    }
+    struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
+    for (size_t k; ap_team_next(&deal, &k);) {
         update_task(x, &r->task[k], h, false);
+        update_stores(x, &r->task[k], false);
         ap_rhs_drift(r, k);
     }
     ap_team_wait(team);
@@ -161,9 +182,9 @@ void ap_plasticity_step(struct ap_plasticity *x, double t, double h)
     struct ap_rhs *r = x->rhs;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_PLASTICITY);
     ap_rhs_drift_from(r, t);
-    if (ap_team_many(r->c->threaded)) {
+    if (ap_team_many(r->c->crew)) {
 #pragma omp parallel
-        step_by(x, t, h, ap_team_here());
+        step_by(x, t, h, ap_team_here(r->c->crew));
     } else
         step_by(x, t, h, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);
@@ -196,18 +217,21 @@ static void euler_by(struct ap_plasticity *x, double t, double dt, struct ap_tea
 {
     const struct ap_rhs *r = x->rhs;
     for (int k = team.mine; k < r->c->n_proj; k += team.of)
-        update_store(x, k, t, dt, true);
-    for (int k = 0; k < r->n_task; k++)
-        if (ap_circuit_mine(&r->task[k], team))
-            update_task(x, &r->task[k], dt, true);
+        advance_store(x, k, t, dt, true);
+    ap_team_wait(team);
+    struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
+    for (size_t k; ap_team_next(&deal, &k);) {
+        update_task(x, &r->task[k], dt, true);
+        update_stores(x, &r->task[k], true);
+    }
 }
 
 void ap_plasticity_euler(struct ap_plasticity *x, double t, double dt)
 {
     enum ap_profile_part part = ap_profile_enter(x->rhs->profile, AP_PROFILE_PLASTICITY);
-    if (ap_team_many(x->rhs->c->threaded)) {
+    if (ap_team_many(x->rhs->c->crew)) {
 #pragma omp parallel
-        euler_by(x, t, dt, ap_team_here());
+        euler_by(x, t, dt, ap_team_here(x->rhs->c->crew));
     } else
         euler_by(x, t, dt, AP_TEAM_ALONE);
     ap_profile_enter(x->rhs->profile, part);

@@ -99,8 +99,10 @@ const double *ap_rhs_sent(const struct ap_rhs *r, int proj)
 
 void ap_rhs_signals(struct ap_rhs *r)
 {
+    for (int k = 0; k < r->n_task; k++)
+        ap_stage_signals(r, &r->task[k]);
     for (int i = 0; i < r->c->n_proj; i++)
-        ap_stage_signals(r, i);
+        ap_stage_permute(r, i);
 }
 
 double ap_rhs_tolerance(const struct ap_rhs *r, int proj, double part)
@@ -234,7 +236,7 @@ void ap_rhs_drift_from(struct ap_rhs *r, double t)
     r->drifts = true;
 }
 
-void ap_rhs_drift(struct ap_rhs *r, int task)
+void ap_rhs_drift(struct ap_rhs *r, size_t task)
 {
     drift_rows(r, &r->task[task]);
 }
@@ -245,10 +247,11 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
+    size_t first, last;
+    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
     ap_stage_decay(r, t, decay);
-    for (int k = 0; k < r->n_task; k++)
-        if (ap_circuit_mine(&r->task[k], team))
-            ap_stage_rates(r, &r->task[k], y, decay);
+    for (size_t k = first; k < last; k++)
+        ap_stage_rates(r, &r->task[k], y, decay);
     ap_team_wait(team);
     if (team.mine == 0)
         ap_profile_enter(r->profile, AP_PROFILE_SUMS);
@@ -266,9 +269,8 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
         if (turn++ % team.of == team.mine)
             ap_stage_look(r, &r->mirror.of[k], false);
     ap_team_wait(team);
-    for (int k = 0; k < r->n_task; k++) {
-        if (!ap_circuit_mine(&r->task[k], team))
-            continue;
+    struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
+    for (size_t k; ap_team_next(&deal, &k);) {
         ap_stage_sums(r, &r->task[k], t, decay, r->v, r->rate, r->input, r->v);
         if (dy && !r->act.means)
             ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
@@ -280,17 +282,21 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_compose_whole(r, p, r->input, false, r->v);
         ap_team_wait(team);
-        for (int k = 0; dy && k < r->n_task; k++)
-            if (ap_circuit_mine(&r->task[k], team))
-                ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
+        for (size_t k = first; dy && k < last; k++)
+            ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
         ap_team_wait(team);
         for (int p = team.mine; dy && p < c->n_pop; p += team.of)
             ap_stage_average_whole(r, p, dy);
         ap_team_wait(team);
     }
-    for (int k = team.mine; weights && k < c->n_proj; k += team.of)
-        ap_stage_signals(r, k);
+    for (size_t k = first; weights && k < last; k++)
+        ap_stage_signals(r, &r->task[k]);
     ap_team_wait(team);
+    if (weights && r->act.any) {
+        for (int k = team.mine; k < c->n_proj; k += team.of)
+            ap_stage_permute(r, k);
+        ap_team_wait(team);
+    }
     for (int k = team.mine; weights && k < c->n_proj_task; k += team.of)
         ap_stage_weights(r, &c->proj_task[k], NULL, false, dy);
 }
@@ -303,9 +309,9 @@ void ap_rhs_eval(struct ap_rhs *r, double t, const double *y, double *dy)
     ap_mirror_make(&r->mirror);
     ap_profile_enter(r->profile, AP_PROFILE_RATES);
     ap_stage_bind(r, y);
-    if (ap_team_many(r->c->threaded)) {
+    if (ap_team_many(r->c->crew)) {
 #pragma omp parallel
-        eval_by(r, t, y, dy, ap_team_here());
+        eval_by(r, t, y, dy, ap_team_here(r->c->crew));
     } else
         eval_by(r, t, y, dy, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);

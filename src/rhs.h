@@ -97,6 +97,6 @@ void ap_rhs_signals(struct ap_rhs *r);
 /* Held weights: from now on sums drift, from time t; then for all tasks of the circuit: drift from the weights' rates of change and
  * the fields and signals of that time. */
 void ap_rhs_drift_from(struct ap_rhs *r, double t);
-void ap_rhs_drift(struct ap_rhs *r, int task);
+void ap_rhs_drift(struct ap_rhs *r, size_t task);
 
 #endif

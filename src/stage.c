@@ -317,24 +317,25 @@ AP_CLONES void ap_stage_derivatives(const struct ap_rhs *r, const struct ap_task
 
 /* ---- signals of the rules -------------------------------------------------------------------------- */
 
-static struct ap_signal_view view_of(const struct ap_rhs *r, const struct ap_signal *s, int pop)
+/* Of neurons [first, last). */
+static struct ap_signal_view view_of(const struct ap_rhs *r, const struct ap_signal *s, int pop, size_t first,
+                                     size_t last)
 {
     const struct ap_pop *p = &r->c->pop[pop];
     return (struct ap_signal_view){
-        .n = p->n,
-        .soma = r->v + p->comp[0].value,
-        .rate = r->rate + p->rate,
-        .comp = s->comp < 0 ? NULL : r->v + p->comp[s->comp].value,
+        .n = last - first,
+        .soma = r->v + p->comp[0].value + first,
+        .rate = r->rate + p->rate + first,
+        .comp = s->comp < 0 ? NULL : r->v + p->comp[s->comp].value + first,
         .gain = s->gain,
         .offset = s->offset,
         .rest = s->rest,
         .transfer = p->spec->transfer,
         .param = p->spec->transfer_param,
-        .scratch = r->scratch + s->at,
+        .scratch = r->scratch + s->at + first,
     };
 }
 
-/* A rearranged projection's rule sees the neurons that its rows and columns belong to. */
 static void permute(struct ap_rhs *r, int proj, double *signals)
 {
     const struct ap_proj *p = &r->c->proj[proj];
@@ -352,28 +353,42 @@ static void permute(struct ap_rhs *r, int proj, double *signals)
     }
 }
 
-void ap_stage_signals(struct ap_rhs *r, int proj)
+static bool acts(const struct ap_rhs *r, int proj)
 {
-    const struct ap_proj *p = &r->c->proj[proj];
-    if (!p->plastic || !r->now.plastic[proj])
-        return;
-    struct ap_signal_view post = view_of(r, &p->post_signal, p->post),
-                          pre = view_of(r, &p->pre_signal, p->pre);
-    p->post_signal.row->value(&post, r->signal + p->post_signal.at);
-    p->pre_signal.row->value(&pre, r->signal + p->pre_signal.at);
-    permute(r, proj, r->signal);
+    return r->c->proj[proj].plastic && r->now.plastic[proj];
+}
+
+void ap_stage_signals(struct ap_rhs *r, const struct ap_task *t)
+{
+    for (int k = 0; k < r->c->n_proj; k++) {
+        const struct ap_proj *p = &r->c->proj[k];
+        const struct ap_signal *side[2] = {&p->post_signal, &p->pre_signal};
+        const int pops[2] = {p->post, p->pre};
+        for (int i = 0; i < 2; i++) {
+            if (!acts(r, k) || pops[i] != t->pop)
+                continue;
+            struct ap_signal_view v = view_of(r, side[i], t->pop, t->first, t->last);
+            side[i]->row->value(&v, r->signal + side[i]->at + t->first);
+        }
+    }
+}
+
+void ap_stage_permute(struct ap_rhs *r, int proj)
+{
+    if (acts(r, proj))
+        permute(r, proj, r->signal);
 }
 
 void ap_stage_signal_changes(struct ap_rhs *r, int proj)
 {
     const struct ap_proj *p = &r->c->proj[proj];
-    if (!p->plastic || !r->now.plastic[proj])
+    if (!acts(r, proj))
         return;
     const struct ap_signal *side[2] = {&p->post_signal, &p->pre_signal};
     const int pops[2] = {p->post, p->pre};
     for (int k = 0; k < 2; k++) {
         const struct ap_pop *q = &r->c->pop[pops[k]];
-        struct ap_signal_view v = view_of(r, side[k], pops[k]);
+        struct ap_signal_view v = view_of(r, side[k], pops[k], 0, q->n);
         struct ap_signal_change d = {
             .soma = r->dv + q->comp[0].value,
             .rate = r->drate + q->rate,

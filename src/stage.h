@@ -58,8 +58,10 @@ void ap_stage_compose_whole(const struct ap_rhs *r, int pop, const double *input
                             double *v_all);
 void ap_stage_average_whole(const struct ap_rhs *r, int pop, double *dy);
 
-/* 3: signals of a projection's rule, and their changes. */
-void ap_stage_signals(struct ap_rhs *r, int proj);
+/* 3: signals of the rules that these cells take part in; then, where interventions rearrange, a projection's rule sees
+ * the neurons that its rows and columns belong to. And the changes of a projection's signals. */
+void ap_stage_signals(struct ap_rhs *r, const struct ap_task *t);
+void ap_stage_permute(struct ap_rhs *r, int proj);
 void ap_stage_signal_changes(struct ap_rhs *r, int proj);
 
 /* 4: derivatives of coupled weights; t->pop is the projection, vd the change of the state. */

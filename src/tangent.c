@@ -123,9 +123,10 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
 {
     const struct ap_circuit *c = r->c;
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
-    for (int k = 0; k < r->n_task; k++)
-        if (ap_circuit_mine(&r->task[k], team))
-            ap_tangent_rates(r, &r->task[k], v);
+    size_t first, last;
+    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
+    for (size_t k = first; k < last; k++)
+        ap_tangent_rates(r, &r->task[k], v);
     ap_team_wait(team);
     if (r->act.maps) {
         for (int k = team.mine; k < c->n_proj; k += team.of)
@@ -135,9 +136,8 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
     for (int k = team.mine; k < r->mirror.n; k += team.of)
         ap_stage_look(r, &r->mirror.of[k], true);
     ap_team_wait(team);
-    for (int k = 0; k < r->n_task; k++) {
-        if (!ap_circuit_mine(&r->task[k], team))
-            continue;
+    struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
+    for (size_t k; ap_team_next(&deal, &k);) {
         ap_tangent_sums(r, &r->task[k], v, NULL);
         if (!r->act.means)
             ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
@@ -149,9 +149,8 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
         ap_team_wait(team);
-        for (int k = 0; k < r->n_task; k++)
-            if (ap_circuit_mine(&r->task[k], team))
-                ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
+        for (size_t k = first; k < last; k++)
+            ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
         ap_team_wait(team);
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_average_whole(r, p, jv);
@@ -168,9 +167,9 @@ void ap_tangent_product(struct ap_rhs *r, const double *v, double *jv)
 {
     r->products++;
     enum ap_profile_part part = ap_profile_enter(r->profile, AP_PROFILE_TANGENT);
-    if (ap_team_many(r->c->threaded)) {
+    if (ap_team_many(r->c->crew)) {
 #pragma omp parallel
-        product_by(r, v, jv, ap_team_here());
+        product_by(r, v, jv, ap_team_here(r->c->crew));
     } else
         product_by(r, v, jv, AP_TEAM_ALONE);
     ap_profile_enter(r->profile, part);

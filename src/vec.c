@@ -70,7 +70,7 @@ static void over(void (*loop)(size_t n, double a, const double *x, double b, con
     const struct ap_vec_pool *pool = content(z)->pool;
     const double *px = ap_vec_data(x ? x : z), *py = ap_vec_data(y ? y : z);
     double *pz = ap_vec_data(z);
-    if (pool->c->threaded && pool->n_blocks > 16) {
+    if (ap_crew_several(pool->c->crew) && pool->n_blocks > 16) {
 #pragma omp parallel for schedule(static)
         for (size_t k = 0; k < pool->n_blocks; k++) {
             size_t at = k * AP_VEC_BLOCK, n = pool->n - at < AP_VEC_BLOCK ? pool->n - at : AP_VEC_BLOCK;
@@ -119,7 +119,7 @@ static double sum_over(const struct ap_circuit *c, const double *x, const double
                        bool squared, double *partial)
 {
     size_t blocks = (n + AP_VEC_BLOCK - 1) / AP_VEC_BLOCK;
-    if (c->threaded && blocks > 16) {
+    if (ap_crew_several(c->crew) && blocks > 16) {
 #pragma omp parallel for schedule(static)
         for (size_t b = 0; b < blocks; b++) {
             size_t start = b * AP_VEC_BLOCK, stop = start + AP_VEC_BLOCK < n ? start + AP_VEC_BLOCK : n;
@@ -252,9 +252,9 @@ static void scale_add_by(int n, const double *a, N_Vector x, N_Vector *y, N_Vect
 static int vec_scale_add(int n, realtype *a, N_Vector x, N_Vector *y, N_Vector *z)
 {
     const struct ap_vec_pool *pool = content(x)->pool;
-    if (ap_team_many(pool->c->threaded && pool->n_blocks > 16)) {
+    if (pool->n_blocks > 16 && ap_team_many(pool->c->crew)) {
 #pragma omp parallel
-        scale_add_by(n, a, x, y, z, ap_team_here());
+        scale_add_by(n, a, x, y, z, ap_team_here(pool->c->crew));
     } else
         scale_add_by(n, a, x, y, z, AP_TEAM_ALONE);
     return 0;
@@ -295,7 +295,7 @@ static realtype vec_wrms_norm(N_Vector x, N_Vector w)
     if (pool->copies == 1)
         return ap_vec_norm(pool->c, px, pw, pool->partial);
     double *norm = pool->partial + (size_t)pool->copies * blocks, worst = 0;
-#pragma omp parallel for schedule(static) if (pool->c->threaded)
+#pragma omp parallel for schedule(static) if (ap_crew_several(pool->c->crew))
     for (int b = 0; b < pool->copies; b++)
         norm[b] =
             ap_vec_norm(pool->c, px + (size_t)b * n, pw + (size_t)b * n, pool->partial + (size_t)b * blocks);

@@ -1,5 +1,7 @@
 /* What exists: offsets, parts, tasks, sizes. */
 #include <malloc.h>
+#include <math.h>
+#include <omp.h>
 
 #include "harness.h"
 
@@ -141,8 +143,46 @@ static void test_tasks_of_large_populations(void **unused)
     struct harness h;
     harness_open(&h, BIG("[1000, 700, 10]", "weights: held, thread-work: 1", "0 /ms"), NULL, 0);
     cover(h.x.c);
-    assert_true(h.x.c->n_task > 40 && h.x.c->threaded); /* 700 rows of 1010 synapses in pieces of 16384 */
+    assert_true(h.x.c->n_task > 40 &&
+                h.x.c->crew->several); /* 700 rows of 1010 synapses in pieces of 16384 */
     harness_close(&h);
+}
+
+/* With several threads each one has about its share of the rows of large populations, of their first rows or of later ones, and the
+ * first thread all small populations; alone, populations come one after the other. */
+static void test_shares_of_threads(void **unused)
+{
+    (void)unused;
+    struct harness h;
+    int before = omp_get_max_threads();
+    for (int of = 1; of <= 4; of++) {
+        omp_set_num_threads(of);
+        harness_open(&h, BIG("[1000, 700, 600, 10]", "weights: held, thread-work: 1", "0 /ms"), NULL, 0);
+        const struct ap_circuit *c = h.x.c;
+        cover(c);
+        for (int mine = 0; mine < of; mine++) {
+            size_t first, last, rows = 0, all = 0;
+            ap_team_share((struct ap_team){mine, of, c->crew}, (size_t)c->n_task, 1, &first, &last);
+            for (int k = 0; k < c->n_task; k++) {
+                const struct ap_task *t = &c->task[k];
+                bool large = c->pop[t->pop].n > 100, own = (size_t)k >= first && (size_t)k < last;
+                if (c->pop[t->pop].clamped) /* few pieces of many rows, for they cost nothing */
+                    continue;
+                assert_true(large || own == (mine == 0));
+                all += large ? t->last - t->first : 0;
+                rows += large && own ? t->last - t->first : 0;
+                if (large && own)
+                    assert_true(fabs((double)t->first / (double)c->pop[t->pop].n - (mine + 0.5) / of) <
+                                0.5 / of + 0.2);
+            }
+            assert_true(fabs((double)rows * of / (double)all - 1) < 0.25);
+        }
+        for (int k = 1; of == 1 && k < c->n_task; k++)
+            assert_true(c->task[k].pop == c->task[k - 1].pop ? c->task[k].first == c->task[k - 1].last
+                                                             : c->task[k].first == 0);
+        harness_close(&h);
+    }
+    omp_set_num_threads(before);
 }
 
 static size_t in_use(void)
@@ -235,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_offsets_cover_everything_once),
         cmocka_unit_test(test_sizes_by_hand),
         cmocka_unit_test(test_tasks_of_large_populations),
+        cmocka_unit_test(test_shares_of_threads),
         cmocka_unit_test(test_estimate_of_memory),
         cmocka_unit_test(test_gain_of_signals),
     };

@@ -59,7 +59,8 @@ static void test_sums_do_not_depend_on_threads(void **unused)
     for (int k = 0; k < 7; k++) {
         size_t n = SIZES[k];
         struct ap_part part[2] = {{.start = 0, .n = n / 9}, {.start = n / 9, .n = n - n / 9}};
-        struct ap_circuit c = {.n_state = n, .part = part, .n_part = 2, .threaded = true};
+        struct ap_crew crew = {.several = true};
+        struct ap_circuit c = {.n_state = n, .part = part, .n_part = 2, .crew = &crew};
         struct ap_vec_pool *pool = ap_vec_pool_create(err, &c, context);
         N_Vector x = ap_vec_take(pool), y = N_VClone(x), z = N_VClone(x), z1 = N_VClone(x);
         fill(x);

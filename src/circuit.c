@@ -311,6 +311,13 @@ static int line_up(const struct ap_circuit *c, struct ap_task *out, bool whole)
     return count;
 }
 
+struct ap_task ap_circuit_share(const struct ap_circuit *c, int pop, struct ap_team team)
+{
+    struct ap_task t = {.pop = pop};
+    ap_team_share(team, c->pop[pop].n, 8, &t.first, &t.last);
+    return t;
+}
+
 static enum ap_code build_tasks(struct ap_err *e, struct ap_circuit *c)
 {
     size_t total = 0;

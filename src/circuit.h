@@ -71,6 +71,11 @@ struct ap_task {
     size_t first, last;
 };
 
+struct ap_circuit;
+
+/* This thread's share of the rows of a population, for what is quickly done: the same in every loop. */
+struct ap_task ap_circuit_share(const struct ap_circuit *c, int pop, struct ap_team team);
+
 struct ap_circuit {
     const struct ap_spec *spec;
     struct ap_arena arena;

@@ -345,12 +345,11 @@ void ap_hierarchy_follow_rates(struct ap_hierarchy *h, double t, const double *y
 {
     struct ap_rhs *r = h->rhs;
     double decay[AP_SPEC_POPS];
-    size_t first, last;
-    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
     ap_stage_decay(r, t, decay);
-    for (size_t k = first; k < last; k++)
-        if (!r->c->pop[r->task[k].pop].clamped)
-            follow_rates(r, &r->task[k], y, decay);
+    for (int o = 0; o < h->n; o++) {
+        const struct ap_task rows = ap_circuit_share(r->c, h->order[o], team);
+        follow_rates(r, &rows, y, decay);
+    }
 }
 
 void ap_hierarchy_follow_sums(struct ap_hierarchy *h, struct ap_team team)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct verb {
@@ -64,13 +65,35 @@ static int dispatch(int argc, char **argv)
     return AP_EUSAGE;
 }
 
+/* Turns of spinning that take about a tenth of a millisecond: one is a pause, 40 cycles of one machine and 140 of another. */
+static long turns(void)
+{
+    enum { TURNS = 2000 };
+    double ns = 1e5;
+#if defined(__x86_64__)
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int k = 0; k < TURNS; k++)
+        __builtin_ia32_pause();
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    ns = 1e9 * (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec);
+#endif
+    long n = (long)(1e5 * TURNS / (ns > 0 ? ns : 1e5));
+    return n < TURNS / 4 ? TURNS / 4 : n > 10 * TURNS ? 10 * TURNS : n;
+}
+
 /* Threads of libgomp spin for long while they wait; where another program wants the core, a run took 13 times longer. But who
- * sleeps takes some ten microseconds to wake up, as long as there is to do between two barriers of a large circuit: with 500 turns two
- * threads were slower than one (4.9 s, beside 2.9 s), with 2000 they take 2.4 s, and beside another program 7.7 s, with 20000 there 29 s.
- * The setting is read before main, so it is made by starting the program once more; whoever makes it himself is left alone. */
+ * sleeps takes some ten microseconds to wake up, as long as there is to do between two barriers of a large circuit: with 500 turns of
+ * 50 ns two threads were slower than one (4.9 s, beside 2.9 s), with 2000 they take 2.4 s, and beside another program 7.7 s, with 20000
+ * there 29 s. The setting is read before main, so it is made by starting the program once more; whoever makes it himself is left
+ * alone. */
 static void spin_briefly(char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("GOMP_SPINCOUNT", "2000", 1) != 0)
+    char count[24];
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+        return;
+    snprintf(count, sizeof count, "%ld", turns());
+    if (setenv("GOMP_SPINCOUNT", count, 1) != 0)
         return;
     execv("/proc/self/exe", argv); /* returns only when there is no such path: then threads spin */
 }

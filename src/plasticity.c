@@ -120,7 +120,7 @@ static void advance_store(struct ap_plasticity *x, int proj, double t, double h,
         ap_factor_advance(&r->factor, f, t, h);
 }
 
-/* What the stores take of the signals of one task's neurons. */
+/* What the stores take of the signals of these neurons. */
 static void update_stores(struct ap_plasticity *x, const struct ap_task *t, bool euler)
 {
     struct ap_rhs *r = x->rhs;
@@ -154,26 +154,31 @@ static void remember(struct ap_plasticity *x, int proj)
 static void step_by(struct ap_plasticity *x, double t, double h, struct ap_team team)
 {
     struct ap_rhs *r = x->rhs;
-    size_t first, last;
-    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
-    for (size_t k = first; k < last; k++)
-        ap_stage_signals(r, &r->task[k]);
-    for (int k = team.mine; k < r->c->n_proj; k += team.of)
+    const struct ap_circuit *c = r->c;
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(c, p, team);
+        ap_stage_signals(r, &rows);
+    }
+    for (int k = team.mine; k < c->n_proj; k += team.of)
         advance_store(x, k, t, h, false);
     ap_team_wait(team);
     if (r->act.any) {
-        for (int k = team.mine; k < r->c->n_proj; k += team.of)
+        for (int k = team.mine; k < c->n_proj; k += team.of)
             ap_stage_permute(r, k);
         ap_team_wait(team);
     }
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(c, p, team);
+        update_stores(x, &rows, false);
+    }
+    ap_team_wait(team);
     struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
     for (size_t k; ap_team_next(&deal, &k);) {
         update_task(x, &r->task[k], h, false);
-        update_stores(x, &r->task[k], false);
         ap_rhs_drift(r, k);
     }
     ap_team_wait(team);
-    for (int k = team.mine; k < r->c->n_proj; k += team.of)
+    for (int k = team.mine; k < c->n_proj; k += team.of)
         remember(x, k);
 }
 
@@ -220,9 +225,11 @@ static void euler_by(struct ap_plasticity *x, double t, double dt, struct ap_tea
         advance_store(x, k, t, dt, true);
     ap_team_wait(team);
     struct ap_deal deal = ap_team_deal(team, (size_t)r->n_task);
-    for (size_t k; ap_team_next(&deal, &k);) {
+    for (size_t k; ap_team_next(&deal, &k);)
         update_task(x, &r->task[k], dt, true);
-        update_stores(x, &r->task[k], true);
+    for (int p = 0; p < r->c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(r->c, p, team);
+        update_stores(x, &rows, true);
     }
 }
 

@@ -99,8 +99,10 @@ const double *ap_rhs_sent(const struct ap_rhs *r, int proj)
 
 void ap_rhs_signals(struct ap_rhs *r)
 {
-    for (int k = 0; k < r->n_task; k++)
-        ap_stage_signals(r, &r->task[k]);
+    for (int p = 0; p < r->c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(r->c, p, AP_TEAM_ALONE);
+        ap_stage_signals(r, &rows);
+    }
     for (int i = 0; i < r->c->n_proj; i++)
         ap_stage_permute(r, i);
 }
@@ -247,11 +249,11 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
     const struct ap_circuit *c = r->c;
     double decay[AP_SPEC_POPS];
     bool weights = dy && ap_stage_coupled(r) && c->n_proj_task > 0;
-    size_t first, last;
-    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
     ap_stage_decay(r, t, decay);
-    for (size_t k = first; k < last; k++)
-        ap_stage_rates(r, &r->task[k], y, decay);
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(c, p, team);
+        ap_stage_rates(r, &rows, y, decay);
+    }
     ap_team_wait(team);
     if (team.mine == 0)
         ap_profile_enter(r->profile, AP_PROFILE_SUMS);
@@ -282,15 +284,19 @@ static void eval_by(struct ap_rhs *r, double t, const double *y, double *dy, str
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_compose_whole(r, p, r->input, false, r->v);
         ap_team_wait(team);
-        for (size_t k = first; dy && k < last; k++)
-            ap_stage_derivatives(r, &r->task[k], t, r->v, r->input, false, dy);
+        for (int p = 0; dy && p < c->n_pop; p++) {
+            const struct ap_task rows = ap_circuit_share(c, p, team);
+            ap_stage_derivatives(r, &rows, t, r->v, r->input, false, dy);
+        }
         ap_team_wait(team);
         for (int p = team.mine; dy && p < c->n_pop; p += team.of)
             ap_stage_average_whole(r, p, dy);
         ap_team_wait(team);
     }
-    for (size_t k = first; weights && k < last; k++)
-        ap_stage_signals(r, &r->task[k]);
+    for (int p = 0; weights && p < c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(c, p, team);
+        ap_stage_signals(r, &rows);
+    }
     ap_team_wait(team);
     if (weights && r->act.any) {
         for (int k = team.mine; k < c->n_proj; k += team.of)

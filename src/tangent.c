@@ -123,10 +123,10 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
 {
     const struct ap_circuit *c = r->c;
     bool weights = ap_stage_coupled(r) && c->n_proj_task > 0;
-    size_t first, last;
-    ap_team_share(team, (size_t)r->n_task, 1, &first, &last);
-    for (size_t k = first; k < last; k++)
-        ap_tangent_rates(r, &r->task[k], v);
+    for (int p = 0; p < c->n_pop; p++) {
+        const struct ap_task rows = ap_circuit_share(c, p, team);
+        ap_tangent_rates(r, &rows, v);
+    }
     ap_team_wait(team);
     if (r->act.maps) {
         for (int k = team.mine; k < c->n_proj; k += team.of)
@@ -149,8 +149,10 @@ static void product_by(struct ap_rhs *r, const double *v, double *jv, struct ap_
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_compose_whole(r, p, r->dinput, true, r->dv);
         ap_team_wait(team);
-        for (size_t k = first; k < last; k++)
-            ap_stage_derivatives(r, &r->task[k], 0, r->dv, r->dinput, true, jv);
+        for (int p = 0; p < c->n_pop; p++) {
+            const struct ap_task rows = ap_circuit_share(c, p, team);
+            ap_stage_derivatives(r, &rows, 0, r->dv, r->dinput, true, jv);
+        }
         ap_team_wait(team);
         for (int p = team.mine; p < c->n_pop; p += team.of)
             ap_stage_average_whole(r, p, jv);

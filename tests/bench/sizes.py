@@ -3,6 +3,8 @@
     scale N       time per presentation of 50 ms, per synapse, and over that of reading all weights once: 8 bytes each, at the
                   bandwidth that bench_kernels finds for so many bytes, before and after each run; without what a run
                   begins and ends with. Errors, up to N = 3000: distance from held weights at rtol 1e-6
+    scale N, alike   the same with weights drawn as 1/sqrt(N) and learning rates as 1/N, both those above at N = 500: sums and what
+                  learning does to them are of one size, and circuits take about as many steps
     memory        bytes per synapse: difference of peak resident memory between N = 500 and 1500 over that of synapses, while it
                   simulates and with the export at the end; static, and plastic with tau_w
     replicates    seeds of tests/cli/replicates.yaml one at a time and two at once: time of both, and their ratio. It needs two free
@@ -11,7 +13,9 @@
     python3 tests/bench/sizes.py APICAL [--only TEXT] [--json FILE]    TEXT: part of the name of a row
 """
 import json
+import math
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -20,7 +24,7 @@ import tempfile
 import time
 
 from rows import Rows
-from workloads import PASS, Run, argument, changes, circuit, plastic, relative
+from workloads import PASS, RATES, Run, argument, changes, circuit, plastic, relative
 
 
 def synapses(n):
@@ -34,43 +38,56 @@ def reading(apical, bytes_):
     return float(done.stdout)
 
 
-def errors(apical, folder, layers):
+def errors(apical, folder, layers, more):
     """Of one presentation, each relative to the norm of what the fine run found."""
     found = []
     for sets in (PASS, ("integrator.newton=hierarchy", "integrator.rtol=1e-6", "integrator.atol=1e-7")):
-        run = Run(apical, folder, "error", circuit("W2", layers, 0.1, 50, 1, True), sets)
+        run = Run(apical, folder, "error", circuit("W2", layers, 0.1, 50, 1, True), (*sets, *more))
         found.append((run.frames(), changes(run.weights("initial"), run.weights("final"), plastic(layers))))
     return {key: relative(coarse, fine) for key, coarse, fine in zip(("potentials", "weights"), *found)}
 
 
-def paced(apical, folder, text):
-    """Seconds from one presentation to the next, without what a run begins and ends with: from the lines of its progress."""
+def alike(n):
+    """What makes circuits of all sizes alike."""
+    width, rate = math.sqrt(500 / n), 500 / n
+    rates = {k: re.sub(r"[0-9.]+", lambda x: f"{float(x.group()) * rate:.6g}", v) for k, v in RATES["W2"].items()}
+    return (f"microcircuit.weights.forward=uniform({-0.1 * width:.6g}, {0.1 * width:.6g})",
+            f"microcircuit.weights.feedback=uniform({-width:.6g}, {width:.6g})",
+            *(f"microcircuit.plasticity.{k}={v}" for k, v in rates.items()))
+
+
+def paced(apical, folder, text, more):
+    """Seconds from one presentation to the next, without what a run begins and ends with, from the lines of its progress; and steps."""
     path, seen = os.path.join(folder, "scale.yaml"), []
     with open(path, "w") as f:
         f.write(text)
     command = [apical, "run", path, "--out", os.path.join(folder, "run"), "--overwrite", "--no-figures", "--progress", "json",
-               "--threads", "1", "--checkpoint-every", "0"] + [word for s in PASS for word in ("--set", s)]
+               "--threads", "1", "--checkpoint-every", "0"] + [word for s in (*PASS, *more) for word in ("--set", s)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
         for line in program.stderr:
             if line.startswith("{"):  # the end is said in words
-                seen.append((time.perf_counter(), json.loads(line)["presentation"]))
-    return (seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1])
+                line = json.loads(line)
+                seen.append((time.perf_counter(), line["presentation"], line["steps"]))
+    seconds, presentations, steps = (b - a for a, b in zip(seen[0], seen[-1]))
+    return seconds / presentations, steps / presentations
 
 
 def scale(rows, apical, only):
-    for n in (100, 300, 1000, 2000, 3000, 7000):
-        if only not in f"scale {n}":
+    for n, like in ((n, like) for like in (False, True) for n in (100, 300, 1000, 2000, 3000, 7000)):
+        name, more = f"scale {n}" + ", alike" * like, alike(n) if like else ()
+        if only not in name:
             continue
         text = circuit("W2", (784, n, n, 10), 0.1, 50, max(3, min(400, 40000000 // (n * n))), False)
         size, seconds, bandwidths = synapses(n), [], [reading(apical, 8 * synapses(n))]
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(3):
-                seconds.append(paced(apical, folder, text))
+                pace, steps = paced(apical, folder, text, more)
+                seconds.append(pace)
                 bandwidths.append(reading(apical, 8 * size))
-            off = errors(apical, folder, (784, n, n, 10)) if n <= 3000 else {}
+            off = errors(apical, folder, (784, n, n, 10), more) if n <= 3000 else {}
         middle, bandwidth = statistics.median(seconds), statistics.median(bandwidths)
-        rows.add(f"scale {n}", "apical hierarchy, rtol 3e-3", ms=1e3 * middle, ms_min=1e3 * min(seconds), ms_max=1e3 * max(seconds),
-                 synapses=size, **{"ns per synapse": 1e9 * middle / size, "reading GB/s": bandwidth / 1e9,
+        rows.add(name, "apical hierarchy, rtol 3e-3", ms=1e3 * middle, ms_min=1e3 * min(seconds), ms_max=1e3 * max(seconds),
+                 synapses=size, steps=steps, **{"ns per synapse": 1e9 * middle / size, "reading GB/s": bandwidth / 1e9,
                                    "readings": middle * bandwidth / (8 * size)}, **off)
 
 

@@ -4,7 +4,8 @@
 
 Logistic units without biases, as the circuit has them in its feedforward limit; plain stochastic gradient descent on half the squared distance of
 the output from 0.8 for the class and 0.1 otherwise, one rate for all layers. Prints for each rate the error on the 500
-held-out images after each 1,000 of the first N, and on t10k at the end. With --shallow the hidden weights stay as they are.
+held-out images after each 1,000 of N, and on t10k at the end; after 55,000 images they come again. With --shallow the hidden weights
+stay as they are.
 """
 import os
 import sys
@@ -37,11 +38,11 @@ def wrong(w, x, y):
     return 100 * np.mean(x.argmax(axis=1) != y)
 
 
-def train(start, rate, shallow, digits, labels, test, exam):
+def train(start, rate, shallow, count, digits, labels, test, exam):
     w = [m.copy() for m in start]
     errors = []
-    for k, (x, label) in enumerate(zip(digits, labels)):
-        layer = [x]
+    for k in range(count):
+        layer, label = [digits[k % len(digits)]], labels[k % len(labels)]
         for m in w:
             layer.append(logistic(m @ layer[-1]))
         target = np.full(10, 0.1)
@@ -67,10 +68,10 @@ def main():
     words = [a for a in words if not a.startswith("--")]
     with h5py.File(os.path.join(words[0], "weights.h5")) as f:
         start = [f[f"weights/forward{k}/initial"][()] for k in (1, 2, 3)]
-    digits, labels = load("train", 0, count)
+    digits, labels = load("train", 0, 55000)
     test, exam = load("train", 55000, 500), load("t10k", 0, 10000)
     for rate in [float(r) for r in words[1:]] or [0.3]:
-        errors, final = train(start, rate, shallow, digits, labels, test, exam)
+        errors, final = train(start, rate, shallow, count, digits, labels, test, exam)
         print(f"rate {rate:g}: " + " ".join(f"{e:.1f}" for e in errors) + f" % of 500 held-out images, {final:.2f} % of t10k", flush=True)
 
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "rng.h"
+#include "factor.h"
 #include "sim.h"
 
 struct harness {
@@ -100,6 +101,18 @@ static inline struct ap_proj *harness_projection(const struct harness *h, const 
     if (i < 0)
         fail_msg("no projection %s", name);
     return &h->x.c->proj[i];
+}
+
+/* A step whose signals come in two pieces, as from two threads. */
+static inline void harness_step(const struct ap_factors *x, struct ap_factor *f, double t, double h,
+                                const double *post, const double *pre)
+{
+    const struct ap_proj *p = &x->c->proj[f->proj];
+    ap_factor_advance(x, f, t, h);
+    ap_factor_post(x, f, p->rows / 3, p->rows, post);
+    ap_factor_pre(x, f, 0, p->cols / 2, pre);
+    ap_factor_post(x, f, 0, p->rows / 3, post);
+    ap_factor_pre(x, f, p->cols / 2, p->cols, pre);
 }
 
 #endif

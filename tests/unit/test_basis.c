@@ -39,18 +39,6 @@ static void signals(int kind, int step, double t, double *post, double *pre)
     }
 }
 
-/* A step whose signals come in two pieces, as from two threads. */
-static void step_ends(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
-                      const double *pre)
-{
-    const struct ap_proj *p = &x->c->proj[f->proj];
-    ap_factor_advance(x, f, t, h);
-    ap_factor_post(x, f, p->rows / 3, p->rows, post);
-    ap_factor_pre(x, f, 0, p->cols / 2, pre);
-    ap_factor_post(x, f, 0, p->rows / 3, post);
-    ap_factor_pre(x, f, p->cols / 2, p->cols, pre);
-}
-
 /* Steps that grow, as the integrator's do. */
 static void fill_store(const struct ap_factors *all, struct ap_factor *f, int kind)
 {
@@ -60,7 +48,7 @@ static void fill_store(const struct ap_factors *all, struct ap_factor *f, int ki
     for (int step = 1; step < STEPS; step++, h *= 1.7) {
         t += h;
         signals(kind, step, t, post, pre);
-        step_ends(all, f, t, h, post, pre);
+        harness_step(all, f, t, h, post, pre);
     }
 }
 

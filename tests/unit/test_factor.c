@@ -58,18 +58,6 @@ static void bend(const struct ap_proj *p, const struct ap_step *k, double rho, d
             }
 }
 
-/* A step whose signals come in two pieces, as from two threads. */
-static void step_ends(const struct ap_factors *x, struct ap_factor *f, double t, double h, const double *post,
-                      const double *pre)
-{
-    const struct ap_proj *p = &x->c->proj[f->proj];
-    ap_factor_advance(x, f, t, h);
-    ap_factor_post(x, f, p->rows / 3, p->rows, post);
-    ap_factor_pre(x, f, 0, p->cols / 2, pre);
-    ap_factor_post(x, f, 0, p->rows / 3, post);
-    ap_factor_pre(x, f, p->cols / 2, p->cols, pre);
-}
-
 static void compare(const char *lowpass)
 {
     struct harness h;
@@ -125,7 +113,7 @@ static void compare(const char *lowpass)
             }
             before = dt;
             t += dt;
-            step_ends(all, f, t, dt, post1, pre1);
+            harness_step(all, f, t, dt, post1, pre1);
             if (f->n == f->room)
                 ap_factor_renew(all, f);
             refresh(all, f, pre1, 0);
@@ -189,7 +177,7 @@ static void test_quadratic_product(void **state)
         if (step == 0)
             ap_factor_begin(all, f, t, post, pre);
         else
-            step_ends(all, f, t, LENGTH[step - 1], post, pre);
+            harness_step(all, f, t, LENGTH[step - 1], post, pre);
         t += step < 11 ? LENGTH[step] : 0;
     }
     ap_factor_fold((struct ap_factors *)all);
@@ -223,7 +211,7 @@ static void test_refresh(void **state)
         x[j] = draw(70000 + (uint64_t)j);
     ap_factor_begin(all, f, 0, post, x);
     refresh(all, f, x, 0);
-    step_ends(all, f, 1, 1, post, x);
+    harness_step(all, f, 1, 1, post, x);
     memcpy(before, f->d0x, sizeof before);
     double change = f->gain * f->reach * 1e-3 * 1.0001, root = sqrt((double)ROWS);
     double length = 0;
